@@ -1,0 +1,51 @@
+# The commands of this project. Each does its own set-up on a machine that has
+# Python 3.11+, make and git. `make demo` and `make test` are all that a newcomer needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Two at once: the suite is written for a machine of two cores.
+TEST_PROCESSES ?= 2
+
+.PHONY: demo serve test check format lock clean
+
+demo: $(READY)          ## a running box office with demo data on port 8001
+	@$(BIN)/boxoffice demo
+
+serve: $(READY)         ## the service alone
+	@$(BIN)/boxoffice serve
+
+test: $(READY)          ## every test
+	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+
+check: $(READY)         ## what must hold before a commit: format, lint, types, layers, tidiness, pure rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/pytest -q tests/tidy tests/unit
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The locks hold hashes and no address: any index, or a folder of wheels, can serve them.
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header
+lock: $(READY)
+	$(LOCK) --group dev pyproject.toml -o requirements.lock
+	$(LOCK) --group bootstrap -o bootstrap.lock
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(READY): requirements.lock bootstrap.lock pyproject.toml
+	@echo "Making the environment (once) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@

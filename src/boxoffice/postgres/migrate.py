@@ -1,0 +1,64 @@
+"""Brings the database to the newest schema: Alembic runs plain SQL files, one process at a time."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.pool import NullPool
+
+SCRIPTS: Final = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK: Final = 0x0B0C5_0FF1CE
+"""The advisory lock that makes processes which start together migrate one after the other."""
+
+
+def migrate(dsn: str) -> str:
+    """Run what is missing at ``dsn``, in one transaction; returns the revision reached.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the server cannot be reached, or a statement failed (nothing
+            is changed then).
+    """
+    config = _config()
+    engine = create_engine(_sqlalchemy_url(dsn), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        if _present(connection) != newest():
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        return _present(connection) or ""
+
+
+def newest() -> str:
+    """The revision that this code needs."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def run_sql_beside(connection: Connection, revision_file: str) -> None:
+    """Execute the ``.sql`` that stands beside a revision's ``.py``."""
+    run_script(connection, Path(revision_file).with_suffix(".sql").read_text(encoding="utf-8"))
+
+
+def run_script(connection: Connection, script: str) -> None:
+    """Execute a script of many statements as it stands: no placeholder is looked for in it."""
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise RuntimeError("the connection to migrate on is closed")
+    driver.execute(script)
+
+
+def _present(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    return config
+
+
+def _sqlalchemy_url(dsn: str) -> str:
+    return make_url(dsn).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)

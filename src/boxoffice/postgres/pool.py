@@ -1,0 +1,94 @@
+"""Connections to PostgreSQL: one pool a process, typed rows, UTC, no statement left running for ever.
+
+A function that takes a `Connection` joins its caller's transaction and never commits; one
+that takes a `Pool` owns its transactions. The signature tells the concurrency story.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import asyncpg
+import msgspec
+
+from boxoffice.errors import UnavailableError
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+STATEMENT_TIMEOUT_S: Final = 15
+"""PostgreSQL cancels a statement that runs or waits for a lock longer than this."""
+ACQUIRE_TIMEOUT_S: Final = 10
+"""A request that gets no connection within this is answered 503."""
+CONNECT_TIMEOUT_S: Final = 5
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A typed row of a statement, and its shape in JSON. Column names are the fields' names."""
+
+
+RowT = TypeVar("RowT", bound=Row)
+
+
+def row(kind: type[RowT], record: Mapping[str, Any]) -> RowT:
+    """The record as ``kind``; its columns are exactly the fields of the kind."""
+    return kind(**record)
+
+
+async def connect_pool(dsn: str, *, size: int) -> Pool:
+    """A pool of up to ``size`` connections to the database at ``dsn``.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the server cannot be reached or refuses.
+    """
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=min(2, size),
+        max_size=size,
+        init=_initialise,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=STATEMENT_TIMEOUT_S + 5,  # the server's own limit speaks first
+        server_settings={
+            "application_name": "boxoffice",
+            "timezone": "UTC",
+            "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+            "idle_in_transaction_session_timeout": "30s",
+            # Statements here are short: compiling one costs more than running it.
+            "jit": "off",
+        },
+    )
+
+
+@asynccontextmanager
+async def connection(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection of the pool, outside any transaction.
+
+    Raises:
+        UnavailableError: every connection stayed busy for `ACQUIRE_TIMEOUT_S`.
+    """
+    try:
+        conn = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+    except TimeoutError as error:
+        raise UnavailableError("every database connection is busy", retry_after_s=2) from error
+    try:
+        yield conn
+    finally:
+        await pool.release(conn)
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection inside a transaction: committed at the end, rolled back on any error."""
+    async with connection(pool) as conn, conn.transaction():
+        yield conn
+
+
+async def _initialise(conn: Connection) -> None:
+    await conn.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=msgspec.json.decode, format="text"
+    )

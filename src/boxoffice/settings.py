@@ -1,0 +1,174 @@
+"""The settings, read once from the environment: a bad value stops the start with a clear line."""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Literal, TypeVar, get_args
+
+import msgspec
+
+Environment = Literal["development", "production"]
+GatewayName = Literal["fake"]
+
+SECRET_LENGTH_MIN: Final = 16
+"""Characters; a production secret shorter than this is refused."""
+DEVELOPMENT_SECRET_KEY: Final = "development-only-secret-key-0123456789"  # noqa: S105  (refused in production)
+DEVELOPMENT_WEBHOOK_SECRET: Final = "development-only-webhook-secret"  # noqa: S105  (refused in production)
+HOLD_MINUTES_MAX: Final = 15.0
+"""A hold is renewed up to this long from when it was first taken (spec, section 5)."""
+
+Number = TypeVar("Number", int, float)
+
+
+class SettingsError(Exception):
+    """A setting has a bad value; the text names it and says what would be right."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that differs between one installation and another.
+
+    README.md documents each in one table; `tests/unit/test_settings.py` holds the table against
+    this class.
+    """
+
+    database_url: str | None = None
+    data_dir: Path = Path("data")
+    host: str = "127.0.0.1"
+    port: int = 8001
+    workers: int = 1
+    public_url: str = ""
+    environment: Environment = "development"
+    secret_key: str = DEVELOPMENT_SECRET_KEY
+    payment_webhook_secret: str = DEVELOPMENT_WEBHOOK_SECRET
+    payment_gateway: GatewayName = "fake"
+    booking_expiry: timedelta = timedelta(minutes=15)
+    seat_hold: timedelta = timedelta(minutes=5)
+    cleanup_gap: timedelta = timedelta(minutes=15)
+    refund_full_before: timedelta = timedelta(hours=24)
+    refund_half_before: timedelta = timedelta(hours=2)
+    database_pool_size: int = 16
+    fake_gateway_delay_s: float = 0.0
+    fake_gateway_fail_rate: float = 0.0
+    fake_gateway_duplicate_rate: float = 0.0
+    fake_gateway_reorder: bool = False
+    fake_gateway_webhook_url: str = ""
+    log_format: Literal["console", "json"] = "console"
+
+    @property
+    def production(self) -> bool:
+        """Whether real people and real money are at stake."""
+        return self.environment == "production"
+
+    @property
+    def base_url(self) -> str:
+        """Where people reach this service, without a closing slash."""
+        return self.public_url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def webhook_url(self) -> str:
+        """Where the fake gateway delivers its events."""
+        return self.fake_gateway_webhook_url or f"http://127.0.0.1:{self.port}/api/v1/payments/webhook"
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: a value is not what its variable takes, or a production secret is
+            missing, a known default, or too short.
+    """
+    read = _Reader(environ)
+    environment: Environment = read.choice("ENVIRONMENT", get_args(Environment), "development")
+    settings = Settings(
+        database_url=read.database_url("DATABASE_URL"),
+        data_dir=Path(read.text("BOXOFFICE_DATA_DIR", "data")),
+        host=read.text("HOST", "127.0.0.1"),
+        port=read.whole("PORT", 8001, 1, 65_535),
+        workers=read.whole("WORKERS", os.cpu_count() or 1, 1, 64),
+        public_url=read.url("PUBLIC_URL"),
+        environment=environment,
+        secret_key=read.text("SECRET_KEY", DEVELOPMENT_SECRET_KEY),
+        payment_webhook_secret=read.text("PAYMENT_WEBHOOK_SECRET", DEVELOPMENT_WEBHOOK_SECRET),
+        payment_gateway=read.choice("PAYMENT_GATEWAY", get_args(GatewayName), "fake"),
+        booking_expiry=read.minutes("BOOKING_EXPIRY_MINUTES", 15, 24 * 60),
+        seat_hold=read.minutes("SEAT_HOLD_MINUTES", 5, HOLD_MINUTES_MAX),
+        cleanup_gap=read.minutes("CLEANUP_GAP_MINUTES", 15, 24 * 60, low=0),
+        refund_full_before=read.hours("REFUND_FULL_HOURS", 24),
+        refund_half_before=read.hours("REFUND_HALF_HOURS", 2),
+        database_pool_size=read.whole("DATABASE_POOL_SIZE", 16, 1, 500),
+        fake_gateway_delay_s=read.number("FAKE_GATEWAY_DELAY_S", 0, 0, 3600),
+        fake_gateway_fail_rate=read.number("FAKE_GATEWAY_FAIL_RATE", 0, 0, 1),
+        fake_gateway_duplicate_rate=read.number("FAKE_GATEWAY_DUPLICATE_RATE", 0, 0, 1),
+        fake_gateway_reorder=read.choice("FAKE_GATEWAY_REORDER", ("0", "1"), "0") == "1",
+        fake_gateway_webhook_url=read.url("FAKE_GATEWAY_WEBHOOK_URL"),
+        log_format=read.choice(
+            "LOG_FORMAT", ("console", "json"), "json" if environment == "production" else "console"
+        ),
+    )
+    if settings.refund_half_before > settings.refund_full_before:
+        raise SettingsError("REFUND_HALF_HOURS: no more than REFUND_FULL_HOURS, please")
+    if settings.production:
+        _refuse_weak_secret("SECRET_KEY", settings.secret_key, DEVELOPMENT_SECRET_KEY)
+        _refuse_weak_secret(
+            "PAYMENT_WEBHOOK_SECRET", settings.payment_webhook_secret, DEVELOPMENT_WEBHOOK_SECRET
+        )
+    return settings
+
+
+def _refuse_weak_secret(name: str, value: str, default: str) -> None:
+    if value == default:
+        raise SettingsError(f"{name}: must be set in production, and not to the default")
+    if len(value) < SECRET_LENGTH_MIN:
+        raise SettingsError(f"{name}: at least {SECRET_LENGTH_MIN} characters in production, please")
+
+
+class _Reader:
+    """Reads variables; an empty one counts as not set."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str, default: str) -> str:
+        return self._environ.get(name, "").strip() or default
+
+    def choice(self, name: str, choices: tuple[str, ...], default: str) -> "str":
+        value = self.text(name, default)
+        if value not in choices:
+            raise SettingsError(f"{name}: one of {', '.join(choices)}, please; not {value!r}")
+        return value
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        return self._within(name, int, default, low, high)
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        return self._within(name, float, default, low, high)
+
+    def minutes(self, name: str, default: float, high: float, *, low: float = 0.01) -> timedelta:
+        return timedelta(minutes=self._within(name, float, default, low, high))
+
+    def hours(self, name: str, default: float) -> timedelta:
+        return timedelta(hours=self._within(name, float, default, 0, 24 * 365))
+
+    def url(self, name: str) -> str:
+        value = self.text(name, "")
+        if value and not value.startswith(("http://", "https://")):
+            raise SettingsError(f"{name}: an address that begins with http:// or https://, please")
+        return value.rstrip("/")
+
+    def database_url(self, name: str) -> str | None:
+        value = self.text(name, "")
+        if value and not value.startswith(("postgresql://", "postgres://")):
+            raise SettingsError(f"{name}: an address that begins with postgresql://, please")
+        return value or None
+
+    def _within(self, name: str, kind: type[Number], default: Number, low: Number, high: Number) -> Number:
+        text = self.text(name, str(default))
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        # The comparison is written so that it refuses NaN too.
+        if value is None or not low <= value <= high:
+            raise SettingsError(f"{name}: a number from {low:g} to {high:g}, please; not {text!r}")
+        return value
