@@ -1,0 +1,74 @@
+"""Who is calling: a Bearer token (RFC 6750) becomes a `Caller`; guards say who may pass."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.handlers.base import BaseRouteHandler
+
+from boxoffice.accounts import Caller, Role
+from boxoffice.errors import ForbiddenError, UnidentifiedError
+from boxoffice.web.office import Office
+
+AnyConnection = ASGIConnection[Any, Any, Any, State]
+
+
+async def identify(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Find out who calls; nobody is fine here, a token that is not good is not.
+
+    Raises:
+        UnidentifiedError: the Authorization header holds no good Bearer token.
+    """
+    header = connection.headers.get("authorization")
+    if header is None:
+        connection.state.caller = None
+        return
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise UnidentifiedError("the Authorization header must be: Bearer <token>")
+    office: Office = connection.app.state.office
+    connection.state.caller = await office.accounts.identify(token.strip())
+
+
+def signed_in(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    """Guard: anyone with an identity, a guest included."""
+    if connection.state.caller is None:
+        raise UnidentifiedError("this needs an identity: POST /api/v1/auth/guest gives one")
+
+
+def staff_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Guard: staff and above."""
+    _at_least(Role.STAFF, connection, handler)
+
+
+def manager_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Guard: managers and above."""
+    _at_least(Role.MANAGER, connection, handler)
+
+
+def admin_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Guard: administrators."""
+    _at_least(Role.ADMIN, connection, handler)
+
+
+def _at_least(role: Role, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    signed_in(connection, handler)
+    caller: Caller = connection.state.caller
+    if not caller.is_at_least(role):
+        raise ForbiddenError(f"this takes the role {role.value} or above")
+
+
+
+
+def on_behalf_of(caller: Caller, user_id: UUID | None) -> UUID:
+    """Whose seats and bookings a request is about: the caller's, or with staff anybody's.
+
+    Raises:
+        ForbiddenError: ``user_id`` is someone else's and the caller is not staff.
+    """
+    if user_id is None or user_id == caller.user_id:
+        return caller.user_id
+    if not caller.is_at_least(Role.STAFF):
+        raise ForbiddenError("userId is not yours")
+    return user_id
