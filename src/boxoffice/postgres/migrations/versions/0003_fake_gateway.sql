@@ -9,14 +9,14 @@ CREATE TABLE fake_session (
     currency        text        NOT NULL,
     status          text        NOT NULL DEFAULT 'open',
     refunded_amount bigint      NOT NULL DEFAULT 0,
-    return_url      text,
     expires_at      timestamptz NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT now(),
     decided_at      timestamptz,
     CONSTRAINT fake_session_pkey PRIMARY KEY (id),
     CONSTRAINT fake_session_key_unique UNIQUE (idempotency_key),
     CONSTRAINT fake_session_status_known CHECK (status IN ('open', 'paid', 'declined', 'expired')),
-    CONSTRAINT fake_session_refund_within_amount CHECK (refunded_amount BETWEEN 0 AND amount)
+    CONSTRAINT fake_session_refund_within_amount CHECK (refunded_amount BETWEEN 0 AND amount),
+    CONSTRAINT fake_session_refund_of_paid CHECK (refunded_amount = 0 OR status = 'paid')
 );
 CREATE INDEX fake_session_open_idx ON fake_session (expires_at) WHERE status = 'open';
 
@@ -31,10 +31,10 @@ CREATE TABLE fake_refund (
     CONSTRAINT fake_refund_session_fkey FOREIGN KEY (session_id) REFERENCES fake_session (id)
 );
 
--- Webhooks to deliver: written with the change that they tell of.
+-- Webhooks to deliver: written with the change that they tell of. attempts also says whose
+-- turn it is: a job names the attempt it makes, and does nothing when that one is over.
 CREATE TABLE fake_delivery (
-    id           uuid        NOT NULL DEFAULT gen_random_uuid(),
-    event_id     text        NOT NULL,
+    id           uuid        NOT NULL, -- one event, one receiver
     body         bytea       NOT NULL, -- exactly the bytes that are signed and sent
     attempts     integer     NOT NULL DEFAULT 0,
     last_error   text,

@@ -1,0 +1,177 @@
+"""Refunds that were decided: the gateway is asked by a durable job until it answers, each paid back once.
+
+Whoever decides a refund writes its row and calls `queue_refund` in that same transaction. The
+refund's id is the gateway's idempotency key, so that asking again never pays again.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from boxoffice.payments.gateway import (
+    Gateway,
+    GatewayDownError,
+    GatewayRefusedError,
+    RefundReceipt,
+    RefundRequest,
+)
+from boxoffice.postgres.pool import Connection, Pool, Row, connection, row
+from boxoffice.postgres.queue import enqueue
+
+SEND_REFUND: Final = "refunds.send"
+"""The durable task that runs `send_refund`."""
+
+log = structlog.get_logger(__name__)
+
+
+class Refund(Row, frozen=True, kw_only=True):
+    """Money decided to go back: ``PENDING`` until the gateway has answered."""
+
+    id: UUID
+    booking_id: UUID
+    payment_id: UUID
+    reason: str
+    original_amount: int
+    """What the refunded seats had cost, in minor units."""
+    amount: int
+    percentage: int
+    currency: str
+    status: str
+    created_at: datetime
+    settled_at: datetime | None
+
+
+async def queue_refund(conn: Connection, show_id: UUID, refund_id: UUID) -> None:
+    """Have the gateway asked for this refund, once the caller's transaction has committed."""
+    await enqueue(conn, SEND_REFUND, show_id=str(show_id), refund_id=str(refund_id))
+
+
+# The refunds of one booking, oldest first.
+_LIST = """
+SELECT id, booking_id, payment_id, reason, original_amount, amount, percentage, currency, status,
+       created_at, settled_at
+FROM refund WHERE show_id = $1 AND booking_id = $2 ORDER BY created_at, id
+"""
+
+
+async def list_refunds(conn: Connection, show_id: UUID, booking_id: UUID) -> list[Refund]:
+    """Every refund of a booking, oldest first."""
+    return [row(Refund, record) for record in await conn.fetch(_LIST, show_id, booking_id)]
+
+
+class _Unsent(Row, frozen=True, kw_only=True):
+    id: UUID
+    amount: int
+    currency: str
+    gateway: str
+    session_id: str
+
+
+# A refund that still waits for its gateway, with the session whose money goes back.
+_UNSENT = """
+SELECT refund.id, refund.amount, refund.currency, payment.gateway, payment.session_id
+FROM refund
+JOIN payment ON payment.show_id = refund.show_id AND payment.id = refund.payment_id
+WHERE refund.show_id = $1 AND refund.id = $2 AND refund.status = 'PENDING'
+"""
+
+
+async def send_refund(pool: Pool, gateways: Mapping[str, Gateway], show_id: UUID, refund_id: UUID) -> None:
+    """Ask the gateway for a refund and write down its answer; nothing when it is settled already.
+
+    Raises:
+        GatewayDownError: no answer, or the gateway is not set up here; ask again later.
+    """
+    async with connection(pool) as conn:
+        found = await conn.fetchrow(_UNSENT, show_id, refund_id)
+    if found is None:
+        return
+    unsent = row(_Unsent, found)
+    try:
+        receipt = await _ask(gateways, unsent)
+    except GatewayRefusedError as refusal:
+        await _fail(pool, show_id, unsent, refusal)
+        return
+    async with connection(pool) as conn:
+        if receipt.done:
+            await conn.execute(_SUCCEED, show_id, refund_id, receipt.gateway_ref)
+        else:
+            await conn.execute(_ACCEPT, show_id, refund_id, receipt.gateway_ref)
+
+
+# Settles one pending refund of a payment: the one named or, where none is, the only one of that amount.
+_MARK_REFUNDED = """
+UPDATE refund SET status = 'SUCCEEDED', settled_at = now()
+WHERE show_id = $1 AND payment_id = $2 AND amount = $4 AND status = 'PENDING'
+  AND id = coalesce($3, (
+      SELECT (array_agg(twin.id))[1] FROM refund AS twin
+      WHERE twin.show_id = $1 AND twin.payment_id = $2 AND twin.amount = $4 AND twin.status = 'PENDING'
+      HAVING count(*) = 1))
+RETURNING true
+"""
+
+
+async def mark_refunded(
+    conn: Connection, *, show_id: UUID, payment_id: UUID, refund_id: UUID | None, amount: int
+) -> bool:
+    """The gateway says that ``amount`` (minor units) of this payment went back.
+
+    Returns:
+        Whether a pending refund of exactly that became SUCCEEDED. False: it was settled before,
+        there is none, or without an id it could be either of two.
+    """
+    return bool(await conn.fetchval(_MARK_REFUNDED, show_id, payment_id, refund_id, amount))
+
+
+async def _ask(gateways: Mapping[str, Gateway], unsent: _Unsent) -> RefundReceipt:
+    if unsent.amount == 0:
+        # Seats that were free: there is nothing to give back, and gateways refuse to give back nothing.
+        return RefundReceipt(gateway_ref="", done=True)
+    gateway = gateways.get(unsent.gateway)
+    if gateway is None:
+        raise GatewayDownError(f"the gateway {unsent.gateway} is not set up here")
+    return await gateway.refund(
+        RefundRequest(
+            refund_id=unsent.id,
+            session_id=unsent.session_id,
+            amount=unsent.amount,
+            currency=unsent.currency,
+        )
+    )
+
+
+# The gateway has paid: settled, unless its event came first.
+_SUCCEED = """
+UPDATE refund SET status = 'SUCCEEDED', gateway_ref = nullif($3, ''), settled_at = now()
+WHERE show_id = $1 AND id = $2 AND status = 'PENDING'
+"""
+
+# The gateway has taken it on and will tell by an event when it is done.
+_ACCEPT = """
+UPDATE refund SET gateway_ref = $3 WHERE show_id = $1 AND id = $2 AND status = 'PENDING'
+"""
+
+# The gateway will not pay, whatever we do.
+_FAIL = """
+UPDATE refund SET status = 'FAILED', settled_at = now()
+WHERE show_id = $1 AND id = $2 AND status = 'PENDING'
+"""
+
+
+async def _fail(pool: Pool, show_id: UUID, unsent: _Unsent, refusal: GatewayRefusedError) -> None:
+    async with connection(pool) as conn:
+        await conn.execute(_FAIL, show_id, unsent.id)
+    # Money is owed that the program cannot give back: a person must look.
+    log.error(
+        "refund refused by the gateway",
+        show_id=str(show_id),
+        refund_id=str(unsent.id),
+        session_id=unsent.session_id,
+        amount=unsent.amount,
+        currency=unsent.currency,
+        gateway=unsent.gateway,
+        reason=refusal.detail,
+    )
