@@ -1,0 +1,250 @@
+"""What runs when, and the durable queue: procrastinate, with its jobs in our own PostgreSQL.
+
+Correctness never waits for a job: time decides, jobs only tidy. Durable ones (refunds, webhook
+deliveries) are enqueued in the transaction that decides them and run at least once: each of them
+is idempotent. However many processes work, each recurring job runs once for each of its times.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
+from procrastinate.exceptions import ConnectorException
+from procrastinate.job_context import JobContext as RunningJob
+from procrastinate.jobs import DeleteJobCondition, Job
+from procrastinate.worker import Worker
+
+from boxoffice import idempotency
+from boxoffice.bookings import expiry
+from boxoffice.payments.gateway import Gateway
+from boxoffice.payments.refunds import SEND_REFUND, send_refund
+from boxoffice.payments.webhooks import DELIVER_WEBHOOK
+from boxoffice.postgres.pool import Pool
+from boxoffice.seating import holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContext:
+    """What the jobs work on."""
+
+    pool: Pool
+    gateways: Mapping[str, Gateway]
+    expire_gateway_sessions: Callable[[], Awaitable[int]]
+    """`FakeGateway.expire_lapsed`: gateways are known to the composition root alone."""
+    deliver_webhook: Callable[[str, int], Awaitable[None]]
+    """`FakeGateway.deliver`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recurring:
+    """A job that runs by the clock (UTC)."""
+
+    name: str
+    cron: str
+    why: str
+    run: Callable[["Jobs"], Awaitable[object]]
+
+
+EVERY_MINUTE: Final = "* * * * *"
+
+RECURRING: Final = (
+    Recurring(
+        name="bookings.expire",
+        cron=EVERY_MINUTE,
+        why="an unpaid booking whose time is over is shown as EXPIRED; its seats were free already",
+        run=lambda jobs: expiry.expire_lapsed(jobs.context.pool),
+    ),
+    Recurring(
+        name="holds.tidy",
+        cron="*/5 * * * *",
+        why="seat rows forget holds that ran out, so that they read as what they are",
+        run=lambda jobs: holds.tidy_lapsed(jobs.context.pool),
+    ),
+    Recurring(
+        name="bookings.archive",
+        cron="0 3 * * *",
+        why="the seat lines of bookings that ended 30 days ago are folded into the booking",
+        run=lambda jobs: expiry.archive_ended(jobs.context.pool),
+    ),
+    Recurring(
+        name="idempotency.forget",
+        cron="30 3 * * *",
+        why="no client repeats a request after that many days",
+        run=lambda jobs: idempotency.forget_old(jobs.context.pool),
+    ),
+    Recurring(
+        name="gateway.expire_sessions",
+        cron=EVERY_MINUTE,
+        why="the built-in gateway closes sessions that nobody paid, and tells us, as a real one would",
+        run=lambda jobs: jobs.context.expire_gateway_sessions(),
+    ),
+    Recurring(
+        name="queue.retry_stalled",
+        cron=EVERY_MINUTE,
+        why="a job whose worker was killed runs again",
+        run=lambda jobs: jobs.retry_stalled(),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often a worker looks and tells that it lives, in seconds."""
+
+    poll_s: float = 1.0
+    """New jobs are announced; this finds those whose time has come."""
+    heartbeat_s: float = 10.0
+    dead_after_s: float = 30.0
+    """A worker silent for so long is taken for dead, and its jobs run again elsewhere."""
+    shutdown_s: float = 20.0
+    """How long jobs may run on when the worker is told to stop; then they are cut off, to run again."""
+    restart_s: float = 2.0
+    """The pause before a worker that lost its database starts anew."""
+
+
+CONCURRENCY: Final = 8
+CONNECTIONS_MAX: Final = 4
+"""Of the queue itself; the jobs use the pool of the office."""
+
+log = structlog.get_logger(__name__)
+
+
+class Backoff(BaseRetryStrategy):
+    """Waits that double from the first to the longest, so many times."""
+
+    def __init__(self, *, first_s: int, longest_s: int, attempts: int) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._attempts = attempts
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:  # noqa: ARG002  (the library's signature)
+        """When to run a job again; None: never, it stays in the queue's table as failed."""
+        if job.attempts >= self._attempts:
+            return None
+        # The exponent is bounded, since two to the power of a week's attempts is no number of seconds.
+        wait_s = min(self._longest_s, self._first_s * 2 ** min(job.attempts, 20))
+        return RetryDecision(retry_in={"seconds": wait_s})
+
+
+MONEY_BACKOFF: Final = Backoff(first_s=1, longest_s=600, attempts=1000)
+"""A gateway that is down for a weekend still gets its refunds: 1,000 attempts take about a week."""
+TIDY_BACKOFF: Final = Backoff(first_s=5, longest_s=300, attempts=5)
+"""Tidying comes round again by itself; this is for the daily ones."""
+
+
+class Jobs:
+    """The durable queue of one database, and the code behind its tasks."""
+
+    def __init__(
+        self,
+        dsn: str,
+        context: JobContext,
+        *,
+        recurring: Sequence[Recurring] = RECURRING,
+        pace: Pace | None = None,
+    ) -> None:
+        self.context = context
+        self.pace = pace or Pace()
+        self.app = App(
+            connector=PsycopgConnector(
+                conninfo=dsn,
+                min_size=1,
+                max_size=CONNECTIONS_MAX,
+                kwargs={"application_name": "boxoffice-jobs"},
+            )
+        )
+        self.app.task(name=SEND_REFUND, retry=MONEY_BACKOFF)(self._send_refund)
+        self.app.task(name=DELIVER_WEBHOOK, retry=MONEY_BACKOFF)(self._deliver_webhook)
+        for job in recurring:
+            self._recur(job)
+
+    async def work(self, stop: asyncio.Event | None = None) -> None:
+        """Run jobs until ``stop`` is set or, without one, until SIGTERM or SIGINT; a cancellation stops too.
+
+        Jobs under way are let finish. A worker that fails, say because its database went away, is
+        started anew.
+        """
+        if stop is None:
+            stop = asyncio.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        while not stop.is_set():
+            worker = asyncio.create_task(self._run_worker())
+            stopping = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait({worker, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stopping.cancel()
+                # A cancelled worker stops gracefully; on one that has ended this does nothing.
+                worker.cancel()
+                await asyncio.wait({worker})
+            why = _why_ended(worker)
+            if not stop.is_set():
+                log.error("worker ended, starting anew", error=why)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), self.pace.restart_s)
+
+    async def retry_stalled(self) -> int:
+        """Have the jobs of workers that died run again; returns how many."""
+        manager = self.app.job_manager
+        stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=self.pace.dead_after_s))
+        for job in stalled:
+            log.warning("job of a dead worker runs again", job=job.id, task=job.task_name)
+            # Another process may have been quicker, or the dead worker was only slow and has just ended it.
+            with contextlib.suppress(ConnectorException):
+                await manager.retry_job(job)
+        await manager.prune_stalled_workers(self.pace.dead_after_s)
+        return len(stalled)
+
+    async def _run_worker(self) -> None:
+        async with self.app.open_async():
+            await self.app.run_worker_async(
+                concurrency=CONCURRENCY,
+                fetch_job_polling_interval=self.pace.poll_s,
+                shutdown_graceful_timeout=self.pace.shutdown_s,
+                listen_notify=True,
+                delete_jobs=DeleteJobCondition.SUCCESSFUL,
+                install_signal_handlers=False,
+                update_heartbeat_interval=self.pace.heartbeat_s,
+                stalled_worker_timeout=self.pace.dead_after_s,
+                worker_middleware=[_log_failure],
+            )
+
+    async def _send_refund(self, show_id: str, refund_id: str) -> None:
+        await send_refund(self.context.pool, self.context.gateways, UUID(show_id), UUID(refund_id))
+
+    async def _deliver_webhook(self, delivery_id: str, attempt: int) -> None:
+        await self.context.deliver_webhook(delivery_id, attempt)
+
+    def _recur(self, job: Recurring) -> None:
+        async def run(timestamp: int) -> None:  # noqa: ARG001  (the library's: the time this run is for)
+            await job.run(self)
+
+        # No queueing lock: the library cannot retry a job while another waits under the same one.
+        self.app.periodic(cron=job.cron)(self.app.task(name=job.name, retry=TIDY_BACKOFF)(run))
+
+
+async def _log_failure(call_next: Callable[[], Awaitable[Any]], running: RunningJob, _: Worker) -> Any:
+    """Tell of each attempt that failed, in the form of our other logs; the library tells of the last."""
+    try:
+        return await call_next()
+    except Exception as error:
+        log.warning(
+            "job failed",
+            job=running.job.id,
+            task=running.job.task_name,
+            args=running.job.task_kwargs,
+            attempt=running.job.attempts,
+            error=repr(error),
+        )
+        raise
+
+
+def _why_ended(worker: asyncio.Task[None]) -> str:
+    return "cancelled" if worker.cancelled() else repr(worker.exception())

@@ -1,0 +1,162 @@
+"""The fake gateway's own pages: where a buyer pays or declines, and where a developer plays the gateway.
+
+None of this exists in production: there, every address here is 404.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from litestar import Request, get, post
+from litestar.datastructures import State
+from litestar.enums import MediaType, RequestEncodingType
+from litestar.params import Body as BodyParameter
+from litestar.params import Parameter
+from litestar.response import Redirect, Template
+
+from boxoffice.errors import MalformedError, UnknownError
+from boxoffice.payments.gateway import (
+    Checkout,
+    EventType,
+    SessionDecidedError,
+    SimulatedGateway,
+    UnknownSessionError,
+)
+from boxoffice.web.errors import problems
+from boxoffice.web.fields import Body
+from boxoffice.web.office import Office
+
+Result = Literal["success", "failed", "expired"]
+SessionId = Annotated[str, Parameter(description="As `POST /payments/initiate` gave it.")]
+
+DECISIONS: Final[dict[Result, EventType]] = {
+    "success": EventType.SUCCESS,
+    "failed": EventType.FAILED,
+    "expired": EventType.EXPIRED,
+}
+PAGE_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    # The address is the buyer's key to the session, and what it shows changes.
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+CURRENCY_SIGNS: Final = {"INR": "₹", "EUR": "€", "GBP": "£", "USD": "$"}
+
+
+class Choice(Body, frozen=True, kw_only=True):
+    """What a buyer chose on the page."""
+
+    result: Literal["success", "failed"]
+
+
+class Simulation(Body, frozen=True, kw_only=True):
+    """What the gateway shall say of a session."""
+
+    result: Result
+
+
+class Simulated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of the session; its webhook was sent."""
+
+    session_id: str
+    result: Result
+    status: Literal["open", "paid", "declined", "expired"]
+
+
+@get("/payments/fake-checkout/{session_id:str}", include_in_schema=False, media_type=MediaType.HTML)
+async def show_checkout(office: Office, session_id: str) -> Template:
+    """The page with Pay and Decline or, once that is decided, with what came of it."""
+    gateway = _simulated(office)
+    try:
+        checkout = await gateway.checkout(session_id)
+    except UnknownSessionError:
+        return _page(None)
+    return _page(checkout)
+
+
+@post(
+    "/payments/fake-checkout/{session_id:str}",
+    include_in_schema=False,
+    media_type=MediaType.HTML,
+    status_code=303,
+)
+async def choose(
+    request: Request[Any, Any, State],
+    office: Office,
+    session_id: str,
+    data: Annotated[Choice, BodyParameter(media_type=RequestEncodingType.URL_ENCODED)],
+) -> Redirect | Template:
+    """The buyer's choice; the page then tells what came of it, also where somebody was quicker."""
+    gateway = _simulated(office)
+    try:
+        if (await gateway.checkout(session_id)).status == "open":
+            await gateway.decide(session_id, DECISIONS[data.result])
+    except UnknownSessionError:
+        return _page(None)
+    except SessionDecidedError:
+        pass
+    return Redirect(request.url.path, status_code=303, headers=PAGE_HEADERS)
+
+
+@post(
+    "/payments/simulate/{session_id:str}",
+    operation_id="simulatePayment",
+    summary="Play the fake gateway",
+    tags=["payments"],
+    status_code=200,
+    responses=problems(MalformedError, UnknownError, UnknownSessionError, SessionDecidedError),
+)
+async def simulate(office: Office, session_id: SessionId, data: Simulation) -> Simulated:
+    """Let the fake gateway decide a session and send its webhook. Development only: 404 in production.
+
+    The same decision again is fine and sends nothing more; another is 409. Success is taken for a little
+    while after the session's time is over, as banks have it, so that late payments can be tried.
+    """
+    checkout = await _simulated(office).decide(session_id, DECISIONS[data.result])
+    return msgspec.convert(
+        {"sessionId": checkout.session_id, "result": data.result, "status": checkout.status}, Simulated
+    )
+
+
+ROUTES: Final = [show_checkout, choose, simulate]
+
+
+def _simulated(office: Office) -> SimulatedGateway:
+    if office.simulated is None:
+        raise UnknownError("there is no such address")
+    return office.simulated
+
+
+def _page(checkout: Checkout | None) -> Template:
+    """The page of a session; None: there is none."""
+    if checkout is None:
+        return Template(
+            "fake_checkout.html",
+            context={"state": "unknown"},
+            headers=dict(PAGE_HEADERS),
+            status_code=404,
+            media_type=MediaType.HTML,
+        )
+    seconds_left = max(0, int((checkout.expires_at - datetime.now(UTC)).total_seconds()))
+    return Template(
+        "fake_checkout.html",
+        context={
+            "state": checkout.status,
+            "amount": readable_amount(checkout.amount, checkout.currency),
+            "booking_id": checkout.booking_id,
+            "expires_at": checkout.expires_at.astimezone(UTC),
+            "seconds_left": seconds_left,
+        },
+        headers=dict(PAGE_HEADERS),
+        media_type=MediaType.HTML,
+    )
+
+
+def readable_amount(amount: int, currency: str) -> str:
+    """Minor units as people read them: 125000 INR is ₹1,250.00."""
+    sign = CURRENCY_SIGNS.get(currency, f"{currency} ")
+    return f"{sign}{amount // 100:,}.{amount % 100:02d}"
