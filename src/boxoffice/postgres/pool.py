@@ -5,9 +5,9 @@ that takes a `Pool` owns its transactions. The signature tells the concurrency s
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import asyncpg
 import msgspec
@@ -15,8 +15,22 @@ import msgspec
 from boxoffice.errors import UnavailableError
 
 if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
-    Pool = asyncpg.Pool[asyncpg.Record]
+    # asyncpg ships no types: this is the one place where what it returns gets one.
+    class _Connection(Protocol):
+        async def execute(self, query: str, *args: object, **kwargs: Any) -> str: ...
+        async def executemany(self, command: str, args: Iterable[Sequence[object]]) -> None: ...
+        async def fetch(self, query: str, *args: object, **kwargs: Any) -> list[Mapping[str, Any]]: ...
+        async def fetchrow(self, query: str, *args: object, **kwargs: Any) -> Mapping[str, Any] | None: ...
+        async def fetchval(self, query: str, *args: object, **kwargs: Any) -> Any: ...
+        async def set_type_codec(self, typename: str, **kwargs: Any) -> None: ...
+        async def add_listener(self, channel: str, callback: Callable[..., Any]) -> None: ...
+        async def remove_listener(self, channel: str, callback: Callable[..., Any]) -> None: ...
+        async def close(self, **kwargs: Any) -> None: ...
+        def is_closed(self) -> bool: ...
+        def transaction(self, **kwargs: Any) -> AbstractAsyncContextManager[Any]: ...
+
+    Connection = _Connection
+    Pool = asyncpg.Pool
 else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
@@ -65,14 +79,14 @@ async def connect_pool(dsn: str, *, size: int) -> Pool:
 
 
 @asynccontextmanager
-async def connection(pool: Pool) -> AsyncIterator[Connection]:
+async def connection(pool: Pool) -> AsyncGenerator[Connection]:
     """A connection of the pool, outside any transaction.
 
     Raises:
         UnavailableError: every connection stayed busy for `ACQUIRE_TIMEOUT_S`.
     """
     try:
-        conn = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        conn = cast("Connection", await pool.acquire(timeout=ACQUIRE_TIMEOUT_S))
     except TimeoutError as error:
         raise UnavailableError("every database connection is busy", retry_after_s=2) from error
     try:
@@ -82,7 +96,7 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+async def transaction(pool: Pool) -> AsyncGenerator[Connection]:
     """A connection inside a transaction: committed at the end, rolled back on any error."""
     async with connection(pool) as conn, conn.transaction():
         yield conn
