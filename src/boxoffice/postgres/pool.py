@@ -54,6 +54,11 @@ def row(kind: type[RowT], record: Mapping[str, Any]) -> RowT:
     return kind(**record)
 
 
+def constraint_of(error: asyncpg.PostgresError) -> str | None:
+    """The name of the constraint that a statement would have broken."""
+    return getattr(error, "constraint_name", None)
+
+
 async def connect_pool(dsn: str, *, size: int) -> Pool:
     """A pool of up to ``size`` connections to the database at ``dsn``.
 

@@ -1,0 +1,341 @@
+"""What people do with their accounts: be a guest, register, sign in and out, stay signed in."""
+
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from boxoffice.accounts.attempts import Attempts
+from boxoffice.accounts.callers import Caller, InvalidTokenError, Role
+from boxoffice.accounts.passwords import NOBODYS_HASH, Passwords, refuse_bad_length
+from boxoffice.accounts.sessions import (
+    Standings,
+    end_session,
+    end_sessions_of,
+    end_stolen,
+    open_session,
+    rotate,
+)
+from boxoffice.accounts.tokens import ACCESS_TOKEN_SECONDS, AccessTokens, new_refresh_token
+from boxoffice.errors import ConflictError, MalformedError, UnidentifiedError
+from boxoffice.postgres.pool import Connection, Pool, Row, connection, constraint_of, transaction
+
+EMAIL_LENGTH_MAX: Final = 254
+_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f.]+")
+
+
+class InvalidCredentialsError(UnidentifiedError):
+    """E-mail address and password do not match."""
+
+    code = "invalid_credentials"
+
+
+class EmailTakenError(ConflictError):
+    """An account with this e-mail address exists."""
+
+    code = "email_taken"
+
+
+class Account(Row, frozen=True, kw_only=True):
+    """An account as its owner sees it; a guest's has no e-mail address."""
+
+    user_id: UUID
+    email: str | None
+    name: str
+    role: Role
+    guest: bool
+
+
+class Grant(Row, frozen=True, kw_only=True):
+    """The tokens of a session: one to call with, and one to get the next pair with."""
+
+    user_id: UUID
+    access_token: str
+    token_type: str
+    expires_in: int
+    """Seconds that the access token is good for."""
+    refresh_token: str
+    """Good for one use; used again, it ends the session."""
+    role: Role
+    guest: bool
+
+
+class Accounts:
+    """The accounts in the database at ``pool``; access tokens are signed with ``secret_key``."""
+
+    def __init__(self, pool: Pool, secret_key: str) -> None:
+        self._pool = pool
+        self._tokens = AccessTokens(secret_key)
+        self._standings = Standings(pool)
+        self._passwords = Passwords()
+        self._attempts = Attempts()
+
+    async def identify(self, token: str) -> Caller:
+        """The caller with this access token.
+
+        Raises:
+            InvalidTokenError: the token is forged, has expired, or its session is over.
+        """
+        claims = self._tokens.check(token)
+        caller = await self._standings.of(claims.sid)
+        if caller.user_id != claims.sub:
+            raise InvalidTokenError
+        return caller
+
+    async def guest(self, *, address: str = "") -> Grant:
+        """A new guest with a session; ``address`` is the network address that asks.
+
+        Raises:
+            TooManyAttemptsError: the address has made too many accounts.
+        """
+        await self._attempts.count_creation(address)
+        refresh_token = new_refresh_token()
+        async with transaction(self._pool) as conn:
+            user_id = await _add_guest(conn)
+            session_id = await open_session(conn, user_id, refresh_token)
+        return self._grant(Caller(user_id, Role.CUSTOMER, session_id, guest=True), refresh_token)
+
+    async def register(
+        self, email: str, password: str, name: str, guest: Caller | None, *, address: str = ""
+    ) -> Grant:
+        """A new account with a session; the guest who asks becomes it and keeps id, session and bookings.
+
+        A caller who has an account already gets a further one.
+
+        Raises:
+            MalformedError: e-mail address or password will not do; ``errors`` says which.
+            EmailTakenError: the e-mail address has an account.
+            TooManyAttemptsError: the network address has made too many accounts.
+            HashingBusyError: too many hashes are waiting.
+        """
+        email = _folded(email)
+        refuse_bad_length(password)
+        await self._attempts.count_creation(address)
+        password_hash = await self._passwords.hash(password)
+        refresh_token = new_refresh_token()
+        with _email_problems():
+            async with transaction(self._pool) as conn:
+                user_id = None
+                if guest is not None:
+                    user_id = await _turn_guest(conn, guest.user_id, email, name, password_hash)
+                if user_id is None:
+                    user_id = await _add_account(conn, email, name, password_hash)
+                session_id = await open_session(conn, user_id, refresh_token)
+        if guest is not None:
+            self._standings.forget(guest.session_id)
+        return self._grant(Caller(user_id, Role.CUSTOMER, session_id, guest=False), refresh_token)
+
+    async def login(self, email: str, password: str, *, address: str = "") -> Grant:
+        """A session for the account with this e-mail address and password.
+
+        Raises:
+            MalformedError: that is no e-mail address.
+            InvalidCredentialsError: no such account, or another password; both take as long.
+            TooManyAttemptsError: too many failed for this e-mail address or from this network address.
+            HashingBusyError: too many hashes are waiting.
+        """
+        email = _folded(email)
+        await self._attempts.refuse_failing(email, address)
+        async with self._passwords.turn() as turn:
+            # Asked again: those ahead in the queue may have used the attempts up.
+            await self._attempts.refuse_failing(email, address)
+            async with connection(self._pool) as conn:
+                found = await _find_by_email(conn, email)
+            right = await turn.verify(password, NOBODYS_HASH if found is None else found.password_hash)
+            if found is None or not right:
+                await self._attempts.count_failure(email, address)
+                raise InvalidCredentialsError
+        refresh_token = new_refresh_token()
+        async with connection(self._pool) as conn:
+            session_id = await open_session(conn, found.user_id, refresh_token)
+        return self._grant(Caller(found.user_id, Role(found.role), session_id, guest=False), refresh_token)
+
+    async def refresh(self, refresh_token: str) -> Grant:
+        """The next pair of tokens of a session; the one given is used up.
+
+        Raises:
+            InvalidTokenError: the token is unknown or its session over. Was it used before,
+                somebody else has it: its session is ended.
+        """
+        following = new_refresh_token()
+        async with connection(self._pool) as conn:
+            caller = await rotate(conn, refresh_token, following)
+            stolen = await end_stolen(conn, refresh_token) if caller is None else None
+        if stolen is not None:
+            self._standings.forget(stolen)
+        if caller is None:
+            raise InvalidTokenError("the refresh token is not valid, was used before, or has expired")
+        return self._grant(caller, following)
+
+    async def logout(self, caller: Caller) -> None:
+        """End the caller's session: its tokens are worth nothing from now on."""
+        async with connection(self._pool) as conn:
+            await end_session(conn, caller.session_id)
+        self._standings.forget(caller.session_id)
+
+    async def me(self, caller: Caller) -> Account:
+        """The caller's own account.
+
+        Raises:
+            InvalidTokenError: the account was removed a moment ago.
+        """
+        async with connection(self._pool) as conn:
+            found = await _find_account(conn, caller.user_id)
+        if found is None:
+            raise InvalidTokenError
+        return found
+
+    async def create_user(self, email: str, role: Role, password: str, name: str = "") -> Account:
+        """The account with this e-mail address, made or changed to have this role, password and name.
+
+        Done again it changes nothing. Another password than before ends the account's sessions; an
+        empty name leaves the one that is there.
+
+        Raises:
+            MalformedError: e-mail address or password will not do; ``errors`` says which.
+        """
+        email = _folded(email)
+        refuse_bad_length(password)
+        async with connection(self._pool) as conn:
+            found = await _find_by_email(conn, email)
+        same = found is not None and await self._passwords.verify(password, found.password_hash)
+        password_hash = found.password_hash if found and same else await self._passwords.hash(password)
+        with _email_problems():
+            async with transaction(self._pool) as conn:
+                account = await _put_account(conn, email, role, name, password_hash)
+                if not same:
+                    await end_sessions_of(conn, account.user_id)
+        self._standings.forget_all()
+        return account
+
+    def close(self) -> None:
+        """Let the hashing threads go."""
+        self._passwords.close()
+
+    def _grant(self, caller: Caller, refresh_token: str) -> Grant:
+        return Grant(
+            user_id=caller.user_id,
+            access_token=self._tokens.sign(caller.user_id, caller.session_id),
+            token_type="Bearer",  # noqa: S106  (the name of the scheme)
+            expires_in=ACCESS_TOKEN_SECONDS,
+            refresh_token=refresh_token,
+            role=caller.role,
+            guest=caller.guest,
+        )
+
+
+# A new guest.
+_ADD_GUEST = """
+INSERT INTO account DEFAULT VALUES RETURNING id
+"""
+
+
+async def _add_guest(conn: Connection) -> UUID:
+    return await conn.fetchval(_ADD_GUEST)
+
+
+# Makes a guest an account, once: of two requests only one finds the guest.
+_TURN_GUEST = """
+UPDATE account SET email = $2, name = $3, password_hash = $4 WHERE id = $1 AND email IS NULL RETURNING id
+"""
+
+
+async def _turn_guest(
+    conn: Connection, user_id: UUID, email: str, name: str, password_hash: str
+) -> UUID | None:
+    return await conn.fetchval(_TURN_GUEST, user_id, email, name, password_hash)
+
+
+# A new account; fails by account_email_unique where the address has one.
+_ADD_ACCOUNT = """
+INSERT INTO account (email, name, password_hash) VALUES ($1, $2, $3) RETURNING id
+"""
+
+
+async def _add_account(conn: Connection, email: str, name: str, password_hash: str) -> UUID:
+    return await conn.fetchval(_ADD_ACCOUNT, email, name, password_hash)
+
+
+# One account an e-mail address, made or changed, whoever asks at the same time.
+_PUT_ACCOUNT = """
+INSERT INTO account AS a (email, role, name, password_hash) VALUES ($1, $2, $3, $4)
+ON CONFLICT (email) DO UPDATE
+SET role = excluded.role, password_hash = excluded.password_hash,
+    name = CASE WHEN excluded.name = '' THEN a.name ELSE excluded.name END
+RETURNING id AS user_id, email, name, role, email IS NULL AS guest
+"""
+
+
+async def _put_account(conn: Connection, email: str, role: Role, name: str, password_hash: str) -> Account:
+    found = await conn.fetchrow(_PUT_ACCOUNT, email, role.value, name, password_hash)
+    if found is None:
+        raise RuntimeError("an upsert returned nothing")
+    return _account(found)
+
+
+# An account as its owner sees it.
+_FIND_ACCOUNT = """
+SELECT id AS user_id, email, name, role, email IS NULL AS guest FROM account WHERE id = $1
+"""
+
+
+async def _find_account(conn: Connection, user_id: UUID) -> Account | None:
+    found = await conn.fetchrow(_FIND_ACCOUNT, user_id)
+    return None if found is None else _account(found)
+
+
+class _Secret(Row, frozen=True, kw_only=True):
+    user_id: UUID
+    role: str
+    password_hash: str
+
+
+# What signing in needs to know.
+_FIND_BY_EMAIL = """
+SELECT id AS user_id, role, password_hash FROM account WHERE email = $1
+"""
+
+
+async def _find_by_email(conn: Connection, email: str) -> _Secret | None:
+    found = await conn.fetchrow(_FIND_BY_EMAIL, email)
+    return None if found is None else _Secret(**found)
+
+
+def _account(found: Mapping[str, Any]) -> Account:
+    return Account(
+        user_id=found["user_id"],
+        email=found["email"],
+        name=found["name"],
+        role=Role(found["role"]),
+        guest=found["guest"],
+    )
+
+
+def _folded(email: str) -> str:
+    """The address as it is kept, so that one mailbox is one account."""
+    folded = email.strip().lower()
+    if len(folded) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(folded):
+        raise _bad_email()
+    return folded
+
+
+def _bad_email() -> MalformedError:
+    return MalformedError("that is no e-mail address", errors={"email": "must be an e-mail address"})
+
+
+@contextmanager
+def _email_problems() -> Generator[None]:
+    try:
+        yield
+    except asyncpg.UniqueViolationError as error:
+        if constraint_of(error) != "account_email_unique":
+            raise
+        raise EmailTakenError from error
+    except asyncpg.CheckViolationError as error:
+        # A letter that PostgreSQL folds otherwise than Python.
+        if constraint_of(error) != "account_email_folded":
+            raise
+        raise _bad_email() from error

@@ -1,0 +1,153 @@
+"""Sessions: one sign-in on one device, ended by signing out or by a stolen refresh token.
+
+An access token names its session. Whether that lives, and which role its account has, is asked
+of the database and believed for at most `STANDING_SECONDS`: a sign-out or a changed role takes
+effect everywhere within that time, and at once in the process that did it.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from boxoffice.accounts.callers import Caller, InvalidTokenError, Role
+from boxoffice.accounts.recent import Recent
+from boxoffice.accounts.tokens import digest
+from boxoffice.postgres.pool import Connection, Pool, connection
+
+SESSION_DAYS: Final = 30
+"""A session that is not refreshed for this long is over; a guest's too."""
+STANDING_SECONDS: Final = 5.0
+STANDINGS_MAX: Final = 20_000
+
+
+# Opens a session with its first refresh token.
+_OPEN = """
+INSERT INTO account_session (account_id, refresh_hash, expires_at)
+VALUES ($1, $2, now() + make_interval(days => $3)) RETURNING id
+"""
+
+
+async def open_session(conn: Connection, account_id: UUID, refresh_token: str) -> UUID:
+    """The id of a new session of the account."""
+    return await conn.fetchval(_OPEN, account_id, digest(refresh_token), SESSION_DAYS)
+
+
+# Uses a refresh token up and sets the next: of two requests with the same one, only one finds it.
+_ROTATE = """
+UPDATE account_session s
+SET refresh_hash = $2, previous_refresh_hash = s.refresh_hash,
+    expires_at = now() + make_interval(days => $3)
+FROM account a
+WHERE s.refresh_hash = $1 AND s.ended_at IS NULL AND s.expires_at > now() AND a.id = s.account_id
+RETURNING s.account_id AS user_id, s.id AS session_id, a.role, a.email IS NULL AS guest
+"""
+
+
+async def rotate(conn: Connection, used: str, following: str) -> Caller | None:
+    """Whose session continues with the refresh token ``following``; None if ``used`` is not good."""
+    found = await conn.fetchrow(_ROTATE, digest(used), digest(following), SESSION_DAYS)
+    return None if found is None else _caller(found)
+
+
+# Ends the session of a refresh token that was used before.
+_END_STOLEN = """
+UPDATE account_session SET ended_at = now()
+WHERE previous_refresh_hash = $1 AND ended_at IS NULL RETURNING id
+"""
+
+
+async def end_stolen(conn: Connection, used: str) -> UUID | None:
+    """End the session that ``used`` was the refresh token of; its id, or None if there is no such."""
+    return await conn.fetchval(_END_STOLEN, digest(used))
+
+
+# Ends one session.
+_END = """
+UPDATE account_session SET ended_at = now() WHERE id = $1 AND ended_at IS NULL
+"""
+
+
+async def end_session(conn: Connection, session_id: UUID) -> None:
+    """End a session, if it is not over."""
+    await conn.execute(_END, session_id)
+
+
+# Ends all sessions of an account.
+_END_ALL = """
+UPDATE account_session SET ended_at = now() WHERE account_id = $1 AND ended_at IS NULL
+"""
+
+
+async def end_sessions_of(conn: Connection, account_id: UUID) -> None:
+    """End every session of an account."""
+    await conn.execute(_END_ALL, account_id)
+
+
+class _Standing(msgspec.Struct, frozen=True):
+    caller: Caller
+    fresh_until: float
+    """By the monotonic clock."""
+
+
+class Standings:
+    """Who the callers of sessions are, as the database said a moment ago."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._recent: Recent[UUID, _Standing] = Recent(STANDINGS_MAX)
+        self._changes = 0
+
+    async def of(self, session_id: UUID) -> Caller:
+        """The caller of a session.
+
+        Raises:
+            InvalidTokenError: the session is over.
+        """
+        standing = self._recent.get(session_id)
+        if standing is not None and standing.fresh_until > time.monotonic():
+            return standing.caller
+        changes, asked_at = self._changes, time.monotonic()
+        async with connection(self._pool) as conn:
+            caller = await _find(conn, session_id)
+        if caller is None:
+            self._recent.drop(session_id)
+            raise InvalidTokenError("the session is over: sign in again")
+        # What was read while something was changed here may be what the change undid.
+        if changes == self._changes:
+            self._recent.put(session_id, _Standing(caller, asked_at + STANDING_SECONDS))
+        return caller
+
+    def forget(self, session_id: UUID) -> None:
+        """Ask the database again for this session: it was changed here."""
+        self._changes += 1
+        self._recent.drop(session_id)
+
+    def forget_all(self) -> None:
+        """Ask the database again for every session."""
+        self._changes += 1
+        self._recent.clear()
+
+
+# A session that lives, with the present role of its account.
+_FIND = """
+SELECT s.account_id AS user_id, s.id AS session_id, a.role, a.email IS NULL AS guest
+FROM account_session s JOIN account a ON a.id = s.account_id
+WHERE s.id = $1 AND s.ended_at IS NULL AND s.expires_at > now()
+"""
+
+
+async def _find(conn: Connection, session_id: UUID) -> Caller | None:
+    found = await conn.fetchrow(_FIND, session_id)
+    return None if found is None else _caller(found)
+
+
+def _caller(found: Mapping[str, Any]) -> Caller:
+    return Caller(
+        user_id=found["user_id"],
+        role=Role(found["role"]),
+        session_id=found["session_id"],
+        guest=found["guest"],
+    )
