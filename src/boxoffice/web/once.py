@@ -34,5 +34,7 @@ def one_key(header: str | None, body: str | None) -> str | None:
         MalformedError: both are there and differ.
     """
     if header is not None and body is not None and header != body:
-        raise MalformedError("Idempotency-Key and idempotencyKey differ", errors={"idempotencyKey": "differs"})
+        raise MalformedError(
+            "Idempotency-Key and idempotencyKey differ", errors={"idempotencyKey": "differs"}
+        )
     return header if header is not None else body

@@ -169,7 +169,7 @@ CREATE TABLE booking (
     CONSTRAINT booking_amount_not_negative CHECK (total_amount >= 0)
 );
 CREATE INDEX booking_id_idx ON booking (id);
-CREATE INDEX booking_user_idx ON booking (user_id, created_at DESC, id);
+CREATE INDEX booking_user_idx ON booking (user_id, created_at DESC, id DESC);
 CREATE INDEX booking_pending_idx ON booking (expires_at) WHERE status = 'PENDING';
 CREATE INDEX booking_unarchived_idx ON booking (ended_at)
     WHERE status IN ('EXPIRED', 'CANCELLED') AND archived_seats IS NULL;
@@ -252,7 +252,7 @@ CREATE TABLE payment (
     CONSTRAINT payment_booking_fkey FOREIGN KEY (show_id, booking_id) REFERENCES booking (show_id, id),
     CONSTRAINT payment_session_unique UNIQUE (show_id, gateway, session_id),
     CONSTRAINT payment_status_known CHECK (status IN ('OPENING', 'OPEN', 'SUCCEEDED', 'FAILED', 'EXPIRED')),
-    CONSTRAINT payment_open_has_session CHECK (status = 'OPENING' OR session_id IS NOT NULL),
+    CONSTRAINT payment_open_has_session CHECK (status IN ('OPENING', 'FAILED') OR session_id IS NOT NULL),
     CONSTRAINT payment_refund_within_amount CHECK (refunded_amount BETWEEN 0 AND amount),
     CONSTRAINT payment_refund_of_success CHECK (refunded_amount = 0 OR status = 'SUCCEEDED')
 );

@@ -1,0 +1,94 @@
+"""The composition root: settings → pool → gateways → web, jobs. The one place that knows them all."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from litestar import Litestar
+
+from boxoffice import logs, settings
+from boxoffice.accounts import Accounts
+from boxoffice.jobs import JobContext, Jobs
+from boxoffice.payments.fake import FakeBehaviour, FakeGateway
+from boxoffice.postgres.pool import Pool, connect_pool
+from boxoffice.seating.live import LiveSeats
+from boxoffice.settings import Settings
+from boxoffice.web.office import Office
+from boxoffice.web.router import create_web
+
+
+def create() -> Litestar:
+    """The web application of one process, by the environment: what the server imports.
+
+    Raises:
+        SettingsError: a setting has a bad value, or ``DATABASE_URL`` is not set (the command that
+            starts the processes sets it, also to the embedded database's address).
+    """
+    chosen = settings.from_environment()
+    logs.configure(chosen.log_format)
+    return create_web(lambda: open_office(chosen))
+
+
+async def work(chosen: Settings, dsn: str) -> None:
+    """Run jobs until told to stop."""
+    async with _parts(chosen, dsn) as (pool, fake):
+        context = JobContext(
+            pool=pool,
+            gateways={fake.name: fake},
+            expire_gateway_sessions=fake.expire_lapsed,
+            deliver_webhook=fake.deliver,
+        )
+        await Jobs(dsn, context).work()
+
+
+@asynccontextmanager
+async def open_office(chosen: Settings) -> AsyncIterator[Office]:
+    """The parts of a web process, closed at the end."""
+    if chosen.database_url is None:
+        raise settings.SettingsError("DATABASE_URL: not set; start with `boxoffice serve`")
+    async with _parts(chosen, chosen.database_url) as (pool, fake):
+        office = assemble(chosen, pool, fake)
+        try:
+            yield office
+        finally:
+            await office.live_seats.close()
+            office.accounts.close()
+
+
+def assemble(chosen: Settings, pool: Pool, fake: FakeGateway) -> Office:
+    """An office of these parts."""
+    return Office(
+        settings=chosen,
+        pool=pool,
+        accounts=Accounts(pool, chosen.secret_key),
+        live_seats=LiveSeats(pool),
+        gateways={fake.name: fake},
+        simulated=None if chosen.production else fake,
+    )
+
+
+def fake_gateway(chosen: Settings, pool: Pool, http: httpx.AsyncClient) -> FakeGateway:
+    """The built-in gateway, behaving as the settings say."""
+    return FakeGateway(
+        pool,
+        http,
+        webhook_secret=chosen.payment_webhook_secret,
+        webhook_url=chosen.webhook_url,
+        public_base_url=chosen.base_url,
+        behaviour=FakeBehaviour(
+            delay_s=chosen.fake_gateway_delay_s,
+            fail_rate=chosen.fake_gateway_fail_rate,
+            duplicate_rate=chosen.fake_gateway_duplicate_rate,
+            reorder=chosen.fake_gateway_reorder,
+        ),
+    )
+
+
+@asynccontextmanager
+async def _parts(chosen: Settings, dsn: str) -> AsyncIterator[tuple[Pool, FakeGateway]]:
+    async with httpx.AsyncClient() as http:
+        pool = await connect_pool(dsn, size=chosen.database_pool_size)
+        try:
+            yield pool, fake_gateway(chosen, pool, http)
+        finally:
+            await pool.close()

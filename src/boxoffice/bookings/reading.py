@@ -1,0 +1,204 @@
+"""Bookings as their owners see them: the status as time has it, the seats from the booking's own lines."""
+
+import base64
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from boxoffice.bookings.states import BookingStatus
+from boxoffice.errors import MalformedError, UnknownError
+from boxoffice.postgres.pool import Connection
+
+
+class BookingNotFoundError(UnknownError):
+    """There is no such booking."""
+
+    code = "booking_not_found"
+
+
+class BadCursorError(MalformedError):
+    """The cursor is none of ours."""
+
+    code = "bad_cursor"
+
+
+class BookedSeat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A seat of a booking and the price it was booked at, in minor units."""
+
+    id: UUID
+    row: str
+    number: int
+    tier: str
+    price: int
+    refunded: bool = False
+
+
+class PaymentSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Where a booking's money stands. ``amount`` in minor units."""
+
+    status: str
+    amount: int
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A thing of the catalogue, by its name."""
+
+    id: UUID
+    name: str
+
+
+class BookedMovie(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The film of a booking's show."""
+
+    id: UUID
+    title: str
+
+
+class BookedTheatre(Named, frozen=True, kw_only=True, rename="camel"):
+    """The theatre of a booking's show, with its zone, so that a ticket can tell local time."""
+
+    city: str
+    timezone: str
+
+
+class BookedShow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The show of a booking."""
+
+    id: UUID
+    movie: BookedMovie
+    theatre: BookedTheatre
+    screen: Named
+    start_time: datetime
+
+
+class Booking(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A booking with its seats, its money and its show."""
+
+    id: UUID
+    show_id: UUID
+    user_id: UUID
+    status: BookingStatus
+    total_amount: int
+    currency: str
+    expires_at: datetime
+    created_at: datetime
+    seats: list[BookedSeat]
+    payment: PaymentSummary | None
+    refund_reason: str | None
+    """Why money went back by itself: ``paid_too_late``, ``paid_after_cancel`` or ``paid_twice``; else null."""
+    show: BookedShow
+
+
+class Bookings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of bookings, the newest first."""
+
+    items: list[Booking]
+    next_cursor: str | None
+
+
+# Everything that is shown of a booking, as one JSON document, so that one round trip reads one state. The payment
+# that is told is the one that bought the seats, else money that came in otherwise, else the latest attempt.
+_BOOKING = """
+SELECT jsonb_build_object(
+    'id', b.id, 'showId', b.show_id, 'userId', b.user_id,
+    'status', CASE WHEN b.status = 'PENDING' AND b.expires_at <= now() THEN 'EXPIRED' ELSE b.status END,
+    'totalAmount', b.total_amount, 'currency', b.currency, 'expiresAt', b.expires_at, 'createdAt', b.created_at,
+    'seats', coalesce(b.archived_seats, (
+        SELECT jsonb_agg(jsonb_build_object(
+                   'id', l.seat_id, 'row', l.row_label, 'number', l.number, 'tier', l.tier, 'price', l.price,
+                   'refunded', r.seat_id IS NOT NULL) ORDER BY l.position)
+          FROM booking_seat l LEFT JOIN refund_seat r USING (show_id, booking_id, seat_id)
+         WHERE l.show_id = b.show_id AND l.booking_id = b.id)),
+    'payment', (
+        SELECT jsonb_build_object('amount', p.amount, 'status', CASE
+                   WHEN p.status <> 'SUCCEEDED' OR p.refunded_amount = 0 THEN p.status
+                   WHEN EXISTS (SELECT FROM refund r WHERE r.show_id = p.show_id AND r.payment_id = p.id
+                                                       AND r.status <> 'SUCCEEDED') THEN 'REFUND_PENDING'
+                   WHEN b.status = 'CONFIRMED' THEN 'PARTLY_REFUNDED'
+                   ELSE 'REFUNDED' END)
+          FROM payment p WHERE p.show_id = b.show_id AND p.booking_id = b.id
+         ORDER BY p.id IS NOT DISTINCT FROM b.paid_by DESC, p.status = 'SUCCEEDED' DESC, p.created_at DESC LIMIT 1),
+    'refundReason', (
+        SELECT r.reason FROM refund r WHERE r.show_id = b.show_id AND r.booking_id = b.id AND r.reason <> 'requested'
+         ORDER BY r.created_at DESC LIMIT 1),
+    'show', jsonb_build_object(
+        'id', sh.id, 'startTime', sh.starts_at,
+        'movie', jsonb_build_object('id', m.id, 'title', m.title),
+        'theatre', jsonb_build_object('id', t.id, 'name', t.name, 'city', t.city, 'timezone', t.timezone),
+        'screen', jsonb_build_object('id', sc.id, 'name', sc.name)))
+  FROM booking b
+  JOIN show sh ON sh.id = b.show_id
+  JOIN movie m ON m.id = sh.movie_id
+  JOIN theatre t ON t.id = sh.theatre_id
+  JOIN screen sc ON sc.id = sh.screen_id"""
+
+# One booking; of one owner, where one is given.
+_FIND = f"""{_BOOKING}
+ WHERE b.id = $1 AND ($2::uuid IS NULL OR b.user_id = $2)
+"""
+
+
+async def find_booking(conn: Connection, booking_id: UUID, *, owner: UUID | None) -> Booking:
+    """The booking; with ``owner``, only if it is theirs.
+
+    Raises:
+        BookingNotFoundError: there is none, or it is someone else's: an id is never confirmed to a stranger.
+    """
+    found = await conn.fetchval(_FIND, booking_id, owner)
+    if found is None:
+        raise BookingNotFoundError(f"there is no booking {booking_id}")
+    return msgspec.convert(found, Booking)
+
+
+# A page of one person's bookings, newest first; $2, $3 the last one of the page before.
+_LIST = f"""{_BOOKING}
+ WHERE b.user_id = $1 AND ($2::timestamptz IS NULL OR (b.created_at, b.id) < ($2, $3::uuid))
+ ORDER BY b.created_at DESC, b.id DESC LIMIT $4
+"""
+
+
+async def list_bookings(conn: Connection, user_id: UUID, *, limit: int, cursor: str | None) -> Bookings:
+    """A page of a person's bookings.
+
+    Raises:
+        BadCursorError: the cursor came from somewhere else.
+    """
+    after_time, after_id = _decode(cursor)
+    records = await conn.fetch(_LIST, user_id, after_time, after_id, limit + 1)
+    found = [msgspec.convert(record[0], Booking) for record in records]
+    more = len(found) > limit
+    items = found[:limit]
+    return Bookings(items=items, next_cursor=_encode(items[-1]) if more else None)
+
+
+# Finds the show of a booking, which every other statement needs first.
+_LOCATE = """
+SELECT show_id FROM booking WHERE id = $1 AND ($2::uuid IS NULL OR user_id = $2)
+"""
+
+
+async def locate_booking(conn: Connection, booking_id: UUID, *, owner: UUID | None) -> UUID:
+    """The id of the booking's show.
+
+    Raises:
+        BookingNotFoundError: as `find_booking`.
+    """
+    show_id = await conn.fetchval(_LOCATE, booking_id, owner)
+    if show_id is None:
+        raise BookingNotFoundError(f"there is no booking {booking_id}")
+    return show_id
+
+
+def _encode(last: Booking) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode([last.created_at, last.id])).decode()
+
+
+def _decode(cursor: str | None) -> tuple[Any, Any]:
+    if cursor is None:
+        return None, None
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[datetime, UUID])
+    except ValueError as error:
+        raise BadCursorError("send back nextCursor as it came") from error

@@ -1,0 +1,266 @@
+"""What a gateway's event does: paid means seated or refunded, exactly once, whatever the order.
+
+An event is checked against our own books and recorded in the transaction of its effect. The
+booking's row is locked first and its seats after it; so every event of a booking, its
+cancellation, its refund and its expiry come one after the other, on any number of processes.
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+
+from boxoffice.bookings.automatic_refund import refund_whole_payment
+from boxoffice.bookings.states import AfterSuccess, BookingStatus, expiry_after_failure, on_success
+from boxoffice.payments.gateway import EventType, GatewayEvent
+from boxoffice.payments.refunds import mark_refunded
+from boxoffice.postgres.pool import Connection, Pool, Row, connection, row, transaction
+from boxoffice.seating.leases import extend_seats, give_back_seats, sell_seats
+
+log = structlog.get_logger(__name__)
+
+LIVE: Final = frozenset({"OPENING", "OPEN"})
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a gateway: ``processed`` (it took effect), ``duplicate`` (it had before), ``ignored``."""
+
+    status: Literal["processed", "duplicate", "ignored"]
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What one event did: kept with the event."""
+
+    outcome: str
+    took_effect: bool = True
+    needs_look: bool = False
+
+
+class Books(Row):
+    """The booking and the payment that an event is about, both locked, as of ``now``."""
+
+    show_id: UUID
+    booking_id: UUID
+    booking_status: BookingStatus
+    user_id: UUID
+    expires_at: datetime
+    extensions: int
+    show_over: bool
+    payment_id: UUID
+    payment_status: str
+    amount: int
+    currency: str
+    now: datetime
+
+
+# Finds the payment that an event's session belongs to.
+_LOCATE = """
+SELECT show_id, id AS payment_id, booking_id FROM payment WHERE session_id = $1 AND gateway = $2
+"""
+
+
+async def settle(pool: Pool, event: GatewayEvent) -> Settled:
+    """Let a verified event take effect, once; never an error for what a gateway may legitimately repeat.
+
+    Raises:
+        asyncpg.PostgresError: the database failed; nothing took effect and the gateway must send again.
+    """
+    async with connection(pool) as conn:
+        found = await conn.fetchrow(_LOCATE, event.session_id, event.gateway)
+    if found is None:
+        return await _keep_stray(pool, event)
+    try:
+        async with transaction(pool) as conn:
+            settled = await _settle(conn, event, found["show_id"], found["booking_id"], found["payment_id"])
+    except asyncpg.UniqueViolationError as error:
+        # The same event id under another session of the show: one of the two stays, this one changed nothing.
+        if error.constraint_name != "payment_event_pkey":
+            raise
+        return Settled(status="duplicate")
+    log.info(
+        "payment event",
+        event_id=event.event_id,
+        type=event.event_type,
+        booking_id=str(event.booking_id),
+        **msgspec.to_builtins(settled),
+    )
+    return settled
+
+
+# Locks the booking first, always, then its payment.
+_LOCK_BOOKING = """
+SELECT id FROM booking WHERE show_id = $1 AND id = $2 FOR UPDATE
+"""
+_LOCK_PAYMENT = """
+SELECT b.show_id, b.id AS booking_id, b.status AS booking_status, b.user_id, b.expires_at, b.extensions,
+       sh.ends_at <= now() AS show_over,
+       p.id AS payment_id, p.status AS payment_status, p.amount, p.currency, now() AS now
+  FROM payment p
+  JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
+  JOIN show sh ON sh.id = p.show_id
+ WHERE p.show_id = $1 AND p.id = $2
+   FOR UPDATE OF p
+"""
+_SEEN = """
+SELECT true FROM payment_event WHERE show_id = $1 AND gateway = $2 AND event_id = $3
+"""
+_RECORD = """
+INSERT INTO payment_event (show_id, gateway, event_id, payment_id, event_type, outcome, needs_look, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+
+async def _settle(
+    conn: Connection, event: GatewayEvent, show_id: UUID, booking_id: UUID, payment_id: UUID
+) -> Settled:
+    await conn.execute(_LOCK_BOOKING, show_id, booking_id)
+    if await conn.fetchval(_SEEN, show_id, event.gateway, event.event_id):
+        return Settled(status="duplicate")
+    locked = await conn.fetchrow(_LOCK_PAYMENT, show_id, payment_id)
+    if locked is None:
+        raise RuntimeError(f"payment {payment_id} is gone")
+    effect = await _apply(conn, event, row(Books, locked))
+    await conn.execute(
+        _RECORD,
+        show_id,
+        event.gateway,
+        event.event_id,
+        payment_id,
+        event.event_type,
+        effect.outcome,
+        effect.needs_look,
+        event.body,
+    )
+    if effect.needs_look:
+        log.error("payment event contradicts our books", event_id=event.event_id, outcome=effect.outcome)
+    return Settled(status="processed" if effect.took_effect else "ignored")
+
+
+async def _apply(conn: Connection, event: GatewayEvent, books: Books) -> Effect:
+    if contradiction := _contradiction(event, books):
+        return Effect(outcome=contradiction, took_effect=False, needs_look=True)
+    match event.event_type:
+        case EventType.SUCCESS:
+            return await _succeeded(conn, event, books)
+        case EventType.FAILED:
+            return await _failed(conn, books)
+        case EventType.EXPIRED:
+            return await _expired(conn, books)
+        case EventType.REFUNDED:
+            return await _refunded(conn, event, books)
+
+
+def _contradiction(event: GatewayEvent, books: Books) -> str | None:
+    """Where the event and our books differ; a refund's amount is checked against the refund itself."""
+    if event.booking_id != books.booking_id:
+        return "names_another_booking"
+    if event.currency != books.currency:
+        return "wrong_currency"
+    if event.event_type is not EventType.REFUNDED and event.amount != books.amount:
+        return "wrong_amount"
+    return None
+
+
+# Money has come in; a session that had failed or expired by our books can still be paid at the gateway.
+_PAID = """
+UPDATE payment SET status = 'SUCCEEDED', gateway_ref = $3, settled_at = now()
+ WHERE show_id = $1 AND id = $2 AND status <> 'SUCCEEDED'
+RETURNING true
+"""
+_CONFIRM = """
+UPDATE booking SET status = 'CONFIRMED', paid_by = $3, confirmed_at = now(), ended_at = NULL
+ WHERE show_id = $1 AND id = $2 AND status IN ('PENDING', 'EXPIRED')
+"""
+
+
+async def _succeeded(conn: Connection, event: GatewayEvent, books: Books) -> Effect:
+    if not await conn.fetchval(_PAID, books.show_id, books.payment_id, event.gateway_ref):
+        return Effect(outcome="paid_before", took_effect=False)
+    after = await _decide(conn, books)
+    if after is AfterSuccess.CONFIRM:
+        await conn.execute(_CONFIRM, books.show_id, books.booking_id, books.payment_id)
+        return Effect(outcome="confirmed")
+    await refund_whole_payment(
+        conn, books.show_id, books.booking_id, books.payment_id, books.amount, books.currency, after.value
+    )
+    return Effect(outcome=f"refunded: {after.value}")
+
+
+async def _decide(conn: Connection, books: Books) -> AfterSuccess:
+    awaited = books.booking_status in {BookingStatus.PENDING, BookingStatus.EXPIRED}
+    in_time = books.booking_status is BookingStatus.PENDING and books.expires_at > books.now
+    claimable = (
+        awaited
+        and (in_time or not books.show_over)
+        and await sell_seats(conn, books.show_id, books.booking_id, books.user_id)
+    )
+    return on_success(books.booking_status, seats_claimable=claimable)
+
+
+_CLOSE = """
+UPDATE payment SET status = $3, settled_at = now() WHERE show_id = $1 AND id = $2
+"""
+_EXTEND = """
+UPDATE booking SET expires_at = $3, extensions = extensions + 1 WHERE show_id = $1 AND id = $2
+"""
+
+
+async def _failed(conn: Connection, books: Books) -> Effect:
+    if books.payment_status not in LIVE:
+        return Effect(outcome="settled_before", took_effect=False)
+    await conn.execute(_CLOSE, books.show_id, books.payment_id, "FAILED")
+    if books.booking_status is BookingStatus.PENDING and (
+        until := expiry_after_failure(books.expires_at, books.extensions, books.now)
+    ):
+        await conn.execute(_EXTEND, books.show_id, books.booking_id, until)
+        await extend_seats(conn, books.show_id, books.booking_id, until)
+        return Effect(outcome="failed: time extended")
+    return Effect(outcome="failed")
+
+
+_EXPIRE = """
+UPDATE booking SET status = 'EXPIRED', ended_at = now() WHERE show_id = $1 AND id = $2 AND status = 'PENDING'
+RETURNING true
+"""
+
+
+async def _expired(conn: Connection, books: Books) -> Effect:
+    if books.payment_status not in LIVE:
+        return Effect(outcome="settled_before", took_effect=False)
+    await conn.execute(_CLOSE, books.show_id, books.payment_id, "EXPIRED")
+    if await conn.fetchval(_EXPIRE, books.show_id, books.booking_id):
+        await give_back_seats(conn, books.show_id, books.booking_id)
+        return Effect(outcome="expired")
+    return Effect(outcome="session_expired")
+
+
+async def _refunded(conn: Connection, event: GatewayEvent, books: Books) -> Effect:
+    done = await mark_refunded(
+        conn,
+        show_id=books.show_id,
+        payment_id=books.payment_id,
+        refund_id=event.refund_id,
+        amount=event.amount,
+    )
+    if done:
+        return Effect(outcome="refund_succeeded")
+    return Effect(outcome="no_such_refund_pending", took_effect=False)
+
+
+_STRAY = """
+INSERT INTO stray_event (gateway, event_id, event_type, session_id, body) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING RETURNING true
+"""
+
+
+async def _keep_stray(pool: Pool, event: GatewayEvent) -> Settled:
+    """A session that we never opened: kept for a person to see."""
+    async with connection(pool) as conn:
+        new = await conn.fetchval(
+            _STRAY, event.gateway, event.event_id, event.event_type, event.session_id, event.body
+        )
+    log.error("payment event about no session of ours", event_id=event.event_id, session_id=event.session_id)
+    return Settled(status="ignored" if new else "duplicate")

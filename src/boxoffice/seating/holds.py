@@ -1,0 +1,80 @@
+"""Holds: a seat kept for a buyer for five minutes, given back at will, free the instant it runs out."""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from boxoffice.idempotency import Claim, Outcome
+from boxoffice.postgres.pool import Pool, transaction
+from boxoffice.seating import claims
+from boxoffice.seating.claims import SeatsWanted
+
+HOLD_LONGEST: Final = timedelta(minutes=15)
+"""From when a seat was first taken; renewing does not go past it."""
+TIDY_SEATS_MAX: Final = 5_000
+"""Lapsed leases that one statement of the tidy job clears."""
+
+
+async def hold_seats(pool: Pool, wanted: SeatsWanted, *, length: timedelta, key: Claim | None) -> Outcome:
+    """Hold all the seats, or none; see `claims.hold` for its errors."""
+    return await claims.hold(pool, wanted, length=length, longest=HOLD_LONGEST, key=key)
+
+
+# Gives back the live holds of one buyer; never a seat in a booking. $2 show or null for all, $3 seats or null for all.
+_RELEASE = """
+WITH mine AS (
+    SELECT s.show_id, s.id
+      FROM show_buyer b
+      JOIN show_seat s ON s.show_id = b.show_id AND s.id = ANY(b.seat_ids)
+     WHERE b.user_id = $1 AND ($2::uuid IS NULL OR b.show_id = $2) AND ($3::uuid[] IS NULL OR s.id = ANY($3))
+       AND s.holder_id = $1 AND s.booking_id IS NULL AND s.taken_until > now()
+     ORDER BY s.show_id, s.id
+       FOR UPDATE OF s
+), released AS (
+    UPDATE show_seat s
+       SET taken_until = '-infinity', holder_id = NULL, held_since = NULL, revision = s.revision + 1
+      FROM mine
+     WHERE s.show_id = mine.show_id AND s.id = mine.id
+    RETURNING s.id
+)
+SELECT count(*) FROM released
+"""
+
+
+async def release_holds(
+    pool: Pool, user_id: UUID, *, show_id: UUID | None, seat_ids: list[UUID] | None
+) -> int:
+    """Give back the buyer's holds (in a show, of certain seats, or all); how many were given back."""
+    async with transaction(pool) as conn:
+        return await conn.fetchval(_RELEASE, user_id, show_id, seat_ids) or 0
+
+
+# Clears the names off lapsed leases of shows that are not over. The seats have been free since: this only tidies.
+_TIDY = """
+WITH lapsed AS (
+    SELECT s.show_id, s.id
+      FROM show sh JOIN show_seat s ON s.show_id = sh.id
+     WHERE sh.ends_at > now() AND s.taken_until <= now() AND s.taken_until > '-infinity'
+     ORDER BY s.show_id, s.id LIMIT $1
+       FOR UPDATE OF s SKIP LOCKED
+), tidied AS (
+    UPDATE show_seat s
+       SET taken_until = '-infinity', holder_id = NULL, held_since = NULL, booking_id = NULL,
+           revision = s.revision + 1
+      FROM lapsed
+     WHERE s.show_id = lapsed.show_id AND s.id = lapsed.id
+    RETURNING s.id
+)
+SELECT count(*) FROM tidied
+"""
+
+
+async def tidy_lapsed(pool: Pool) -> int:
+    """Clear the names off lapsed leases; how many. Nothing waits for this."""
+    tidied = 0
+    while True:
+        async with transaction(pool) as conn:
+            batch = await conn.fetchval(_TIDY, TIDY_SEATS_MAX) or 0
+        tidied += batch
+        if batch < TIDY_SEATS_MAX:
+            return tidied

@@ -1,0 +1,1 @@
+"""The API, one file a resource; each has its ``ROUTES``, relative to ``/api/v1``."""

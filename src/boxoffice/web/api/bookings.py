@@ -1,0 +1,259 @@
+"""Holding, booking, cancelling."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, delete, get, patch, post
+from litestar.openapi.spec import Example
+from litestar.params import Parameter
+from msgspec import Meta
+
+from boxoffice import idempotency
+from boxoffice.accounts import Caller, Role
+from boxoffice.bookings.cancellation import NotCancellableError, cancel_booking
+from boxoffice.bookings.creation import make_booking
+from boxoffice.bookings.reading import (
+    BadCursorError,
+    Booking,
+    BookingNotFoundError,
+    Bookings,
+    find_booking,
+    list_bookings,
+    locate_booking,
+)
+from boxoffice.errors import (
+    ForbiddenError,
+    KeyReusedError,
+    MalformedError,
+    UnavailableError,
+    UnidentifiedError,
+)
+from boxoffice.postgres.pool import connection, transaction
+from boxoffice.seating.claims import (
+    ForeignSeatsError,
+    RepeatedSeatsError,
+    SeatLimitError,
+    SeatsTakenError,
+    SeatsWanted,
+    ShowBegunError,
+    ShowNotFoundError,
+)
+from boxoffice.seating.holds import hold_seats, release_holds
+from boxoffice.web.errors import problems
+from boxoffice.web.fields import PAGE_LIMIT_DEFAULT, SEATS_A_REQUEST_MAX, Body, Cursor, Limit, SeatIds
+from boxoffice.web.identity import on_behalf_of, signed_in
+from boxoffice.web.office import Office
+from boxoffice.web.once import IdempotencyKey, answer, one_key
+
+CLAIM_PROBLEMS = problems(
+    MalformedError,
+    RepeatedSeatsError,
+    ForeignSeatsError,
+    UnidentifiedError,
+    ForbiddenError,
+    ShowNotFoundError,
+    SeatsTakenError,
+    SeatLimitError,
+    ShowBegunError,
+    KeyReusedError,
+    UnavailableError,
+)
+
+
+class HoldRequest(Body, frozen=True, kw_only=True):
+    """Seats to hold; ``userId`` is the caller's own, or anybody's for staff."""
+
+    show_id: UUID
+    show_seat_ids: SeatIds
+    user_id: UUID | None = None
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A seat held until then."""
+
+    seat_id: UUID
+    expires_at: str
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The seats held; ``expiresIn`` in seconds, for a hold taken anew."""
+
+    success: bool
+    holds: list[Hold]
+    expires_in: float
+
+
+@post(
+    "/bookings/hold-seats",
+    operation_id="holdSeats",
+    summary="Hold seats for five minutes",
+    tags=["bookings"],
+    guards=[signed_in],
+    status_code=201,
+    responses=CLAIM_PROBLEMS,
+)
+async def hold(
+    office: Office, caller: Caller, data: HoldRequest, idempotency_key: IdempotencyKey = None
+) -> Response[Held]:
+    """All of the seats, or none.
+
+    Adds to what the caller holds; a seat held already is renewed, up to 15 minutes from when it was first taken.
+    """
+    user_id = on_behalf_of(caller, data.user_id)
+    wanted = SeatsWanted(show_id=data.show_id, user_id=user_id, seat_ids=data.show_seat_ids)
+    key = idempotency.claim(caller.user_id, idempotency_key, "hold", wanted)
+    outcome = await hold_seats(office.pool, wanted, length=office.settings.seat_hold, key=key)
+    return answer(outcome, 201)
+
+
+class Released(msgspec.Struct, frozen=True, kw_only=True):
+    """How many holds were given back."""
+
+    released: int
+
+
+@delete(
+    "/bookings/holds/{user_id:str}",
+    operation_id="releaseHolds",
+    summary="Give held seats back",
+    tags=["bookings"],
+    guards=[signed_in],
+    status_code=200,
+    responses=problems(MalformedError, UnidentifiedError, ForbiddenError),
+)
+async def release(
+    office: Office,
+    caller: Caller,
+    user_id: UUID,
+    show_id: Annotated[UUID | None, Parameter(query="showId", required=False)] = None,
+    show_seat_ids: Annotated[
+        list[str] | None,
+        Parameter(
+            query="showSeatIds", required=False, max_items=100, description="Repeated, or one with commas."
+        ),
+    ] = None,
+) -> Released:
+    """The holds in a show, of certain seats, or all. Seats in a booking stay: cancel it instead."""
+    seat_ids = None if show_seat_ids is None else _seat_ids(show_seat_ids)
+    released = await release_holds(
+        office.pool, on_behalf_of(caller, user_id), show_id=show_id, seat_ids=seat_ids
+    )
+    return Released(released=released)
+
+
+def _seat_ids(texts: list[str]) -> list[UUID]:
+    try:
+        return [UUID(one.strip()) for text in texts for one in text.split(",") if one.strip()]
+    except ValueError as error:
+        raise MalformedError("showSeatIds: UUIDs, please", errors={"showSeatIds": "not UUIDs"}) from error
+
+
+class BookingRequest(Body, frozen=True, kw_only=True):
+    """Seats to book. The idempotency key may come here or in its header."""
+
+    show_id: UUID
+    show_seat_ids: SeatIds
+    user_id: UUID | None = None
+    idempotency_key: (
+        Annotated[str, Meta(min_length=1, max_length=idempotency.KEY_LENGTH_MAX, pattern=r"^[\x20-\x7e]+$")]
+        | None
+    ) = None
+
+
+class NewBookingSeat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A seat of a new booking, with its price in minor units."""
+
+    id: UUID
+    row: str
+    number: int
+    tier: str
+    price: int
+
+
+class NewBooking(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A booking to be paid before ``expiresAt``."""
+
+    id: UUID
+    show_id: UUID
+    user_id: UUID
+    status: str
+    total_amount: int
+    currency: str
+    seats: list[NewBookingSeat]
+    expires_at: str
+
+
+@post(
+    "/bookings",
+    operation_id="book",
+    summary="Book seats",
+    tags=["bookings"],
+    guards=[signed_in],
+    status_code=201,
+    responses=CLAIM_PROBLEMS,
+)
+async def book(
+    office: Office, caller: Caller, data: BookingRequest, idempotency_key: IdempotencyKey = None
+) -> Response[NewBooking]:
+    """All of the seats, free or held by the caller, or none. Needs no hold first; is to be paid within 15 minutes."""
+    user_id = on_behalf_of(caller, data.user_id)
+    wanted = SeatsWanted(show_id=data.show_id, user_id=user_id, seat_ids=data.show_seat_ids)
+    key = idempotency.claim(caller.user_id, one_key(idempotency_key, data.idempotency_key), "book", wanted)
+    outcome = await make_booking(office.pool, wanted, time_to_pay=office.settings.booking_expiry, key=key)
+    return answer(outcome, 201)
+
+
+@get(
+    "/bookings/{booking_id:str}",
+    operation_id="booking",
+    summary="One booking",
+    tags=["bookings"],
+    guards=[signed_in],
+    responses=problems(MalformedError, UnidentifiedError, BookingNotFoundError),
+)
+async def one_booking(office: Office, caller: Caller, booking_id: UUID) -> Booking:
+    """The booking with its seats, its money and its show; someone else's is unknown (404)."""
+    async with connection(office.pool) as conn:
+        return await find_booking(conn, booking_id, owner=owner(caller))
+
+
+@get(
+    "/bookings/user/{user_id:str}",
+    operation_id="bookingsOf",
+    summary="One person's bookings",
+    tags=["bookings"],
+    guards=[signed_in],
+    responses=problems(MalformedError, BadCursorError, UnidentifiedError, ForbiddenError),
+)
+async def bookings_of(
+    office: Office, caller: Caller, user_id: UUID, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = None
+) -> Bookings:
+    """The newest first."""
+    whose = on_behalf_of(caller, user_id)
+    async with connection(office.pool) as conn:
+        return await list_bookings(conn, whose, limit=limit, cursor=cursor)
+
+
+@patch(
+    "/bookings/{booking_id:str}/cancel",
+    operation_id="cancelBooking",
+    summary="Cancel an unpaid booking",
+    tags=["bookings"],
+    guards=[signed_in],
+    responses=problems(MalformedError, UnidentifiedError, BookingNotFoundError, NotCancellableError),
+)
+async def cancel(office: Office, caller: Caller, booking_id: UUID) -> Booking:
+    """Frees its seats at once; cancelling again changes nothing. A paid booking is refunded instead."""
+    async with transaction(office.pool) as conn:
+        show_id = await locate_booking(conn, booking_id, owner=owner(caller))
+        await cancel_booking(conn, show_id, booking_id)
+        return await find_booking(conn, booking_id, owner=None)
+
+
+def owner(caller: Caller) -> UUID | None:
+    """Whose bookings the caller may touch: their own, or (None) with staff anybody's."""
+    return None if caller.is_at_least(Role.STAFF) else caller.user_id
+
+
+ROUTES = [hold, release, book, one_booking, bookings_of, cancel]

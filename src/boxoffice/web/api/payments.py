@@ -1,0 +1,277 @@
+"""Paying and being refunded, and the gateways' webhooks."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.datastructures import State
+from msgspec import Meta
+
+from boxoffice import idempotency
+from boxoffice.accounts import Caller
+from boxoffice.bookings.cancellation import (
+    NotRefundableError,
+    RefundDecision,
+    RefundWindowClosedError,
+    refund_booking,
+)
+from boxoffice.bookings.reading import BookingNotFoundError, find_booking, locate_booking
+from boxoffice.bookings.refund_policy import RefundPolicy
+from boxoffice.bookings.settlement import Settled, settle
+from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, UnidentifiedError, UnknownError
+from boxoffice.payments.gateway import BadSignatureError, GatewayDownError, MalformedEventError
+from boxoffice.payments.refunds import Refund, list_refunds
+from boxoffice.payments.sessions import (
+    NotPayableError,
+    Payment,
+    PaymentSession,
+    list_payments,
+    open_session,
+)
+from boxoffice.postgres.pool import Connection, connection
+from boxoffice.seating.claims import ForeignSeatsError
+from boxoffice.web.api.bookings import owner
+from boxoffice.web.errors import problems
+from boxoffice.web.fields import Body
+from boxoffice.web.identity import on_behalf_of, signed_in
+from boxoffice.web.office import Office
+from boxoffice.web.once import IdempotencyKey, answer
+
+
+class UnknownGatewayError(UnknownError):
+    """There is no such payment gateway."""
+
+    code = "gateway_not_found"
+
+
+class InitiateRequest(Body, frozen=True, kw_only=True):
+    """A booking to pay."""
+
+    booking_id: UUID
+    user_id: UUID | None = None
+
+
+@post(
+    "/payments/initiate",
+    operation_id="initiatePayment",
+    summary="Open a payment session",
+    tags=["payments"],
+    guards=[signed_in],
+    status_code=201,
+    responses=problems(
+        MalformedError,
+        UnidentifiedError,
+        ForbiddenError,
+        BookingNotFoundError,
+        NotPayableError,
+        KeyReusedError,
+        GatewayDownError,
+    ),
+)
+async def initiate(
+    office: Office, caller: Caller, data: InitiateRequest, idempotency_key: IdempotencyKey = None
+) -> Response[PaymentSession]:
+    """Send the buyer to `paymentUrl`. A booking has at most one open session: asking again returns it."""
+    on_behalf_of(caller, data.user_id)
+    key = idempotency.claim(caller.user_id, idempotency_key, "initiate", data.booking_id)
+    async with connection(office.pool) as conn:
+        if key is not None and (first := await idempotency.recall(conn, key)) is not None:
+            return answer(idempotency.Outcome(answer=first, replayed=True), 201)
+        show_id = await locate_booking(conn, data.booking_id, owner=owner(caller))
+    session = await open_session(
+        office.pool, office.gateways, office.settings.payment_gateway, show_id, data.booking_id
+    )
+    if key is not None:
+        async with connection(office.pool) as conn:
+            await idempotency.remember(conn, key, session)
+    return Response(session, status_code=201)
+
+
+class PaymentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One attempt to pay; amounts in minor units."""
+
+    payment_id: UUID
+    session_id: str | None
+    gateway: str
+    status: str
+    amount: int
+    refunded_amount: int
+    currency: str
+    gateway_ref: str | None
+    expires_at: datetime
+    created_at: datetime
+    settled_at: datetime | None
+
+
+class RefundView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One refund; amounts in minor units."""
+
+    refund_id: UUID
+    payment_id: UUID
+    reason: str
+    original_amount: int
+    refund_amount: int
+    refund_percentage: int
+    currency: str
+    status: str
+    created_at: datetime
+    settled_at: datetime | None
+
+
+class PaymentStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """All the money of a booking."""
+
+    booking_id: UUID
+    status: str
+    amount: int
+    currency: str
+    payments: list[PaymentView]
+    refunds: list[RefundView]
+
+
+@get(
+    "/payments/status/{booking_id:str}",
+    operation_id="paymentStatus",
+    summary="All the money of a booking",
+    tags=["payments"],
+    guards=[signed_in],
+    responses=problems(MalformedError, UnidentifiedError, BookingNotFoundError),
+)
+async def payment_status(office: Office, caller: Caller, booking_id: UUID) -> PaymentStatus:
+    """The booking's status and amount, and every payment and refund of it."""
+    async with connection(office.pool) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        booking = await find_booking(conn, booking_id, owner=owner(caller))
+        payments = await list_payments(conn, booking.show_id, booking_id)
+        refunds = await list_refunds(conn, booking.show_id, booking_id)
+    return PaymentStatus(
+        booking_id=booking.id,
+        status=booking.status,
+        amount=booking.total_amount,
+        currency=booking.currency,
+        payments=[_payment_view(payment) for payment in payments],
+        refunds=[_refund_view(refund) for refund in refunds],
+    )
+
+
+class RefundRequestBody(Body, frozen=True, kw_only=True):
+    """What to refund: all that the booking still has, or some of its seats."""
+
+    user_id: UUID | None = None
+    show_seat_ids: Annotated[list[UUID], Meta(min_length=1, max_length=10)] | None = None
+
+
+@post(
+    "/payments/refund/{booking_id:str}",
+    operation_id="refundBooking",
+    summary="Refund a booking, or some of its seats",
+    tags=["payments"],
+    guards=[signed_in],
+    status_code=200,
+    responses=problems(
+        MalformedError,
+        ForeignSeatsError,
+        UnidentifiedError,
+        ForbiddenError,
+        BookingNotFoundError,
+        NotRefundableError,
+        RefundWindowClosedError,
+        KeyReusedError,
+    ),
+)
+async def refund(
+    office: Office,
+    caller: Caller,
+    booking_id: UUID,
+    data: RefundRequestBody | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[RefundDecision]:
+    """By the policy: in full until 24 h before the show, half until 2 h before, then nothing.
+
+    The seats are free at once. The gateway is asked by a durable job: `status` is `PENDING` until it has answered.
+    """
+    asked = data or RefundRequestBody()
+    on_behalf_of(caller, asked.user_id)
+    settings = office.settings
+    policy = RefundPolicy(full_before=settings.refund_full_before, half_before=settings.refund_half_before)
+
+    async def decide(conn: Connection) -> RefundDecision:
+        show_id = await locate_booking(conn, booking_id, owner=owner(caller))
+        return await refund_booking(conn, show_id, booking_id, seat_ids=asked.show_seat_ids, policy=policy)
+
+    key = idempotency.claim(caller.user_id, idempotency_key, "refund", [booking_id, asked.show_seat_ids])
+    return answer(await idempotency.once(office.pool, key, decide), 200)
+
+
+@post(
+    "/payments/webhook",
+    operation_id="webhook",
+    summary="Events of the built-in gateway",
+    tags=["payments"],
+    status_code=200,
+    responses=problems(MalformedEventError, BadSignatureError),
+)
+async def webhook(request: Request[Any, Any, State], office: Office) -> Settled:
+    """Takes effect exactly once.
+
+    `X-Payment-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<raw body>">`, within 300 s. The answer
+    is `processed`, `duplicate` or `ignored`; an event that contradicts our books changes nothing.
+    """
+    return await _receive(request, office, "fake")
+
+
+@post(
+    "/payments/webhook/{gateway:str}",
+    operation_id="gatewayWebhook",
+    summary="Events of a gateway",
+    tags=["payments"],
+    status_code=200,
+    responses=problems(MalformedEventError, BadSignatureError, UnknownGatewayError),
+)
+async def gateway_webhook(request: Request[Any, Any, State], office: Office, gateway: str) -> Settled:
+    """As the built-in gateway's, signed as that gateway signs."""
+    return await _receive(request, office, gateway)
+
+
+async def _receive(request: Request[Any, Any, State], office: Office, name: str) -> Settled:
+    gateway = office.gateways.get(name)
+    if gateway is None:
+        raise UnknownGatewayError("no gateway of that name is configured")
+    body = await request.body()
+    event = gateway.verify(request.headers, body, datetime.now(UTC))
+    return await settle(office.pool, event)
+
+
+def _payment_view(payment: Payment) -> PaymentView:
+    return PaymentView(
+        payment_id=payment.id,
+        session_id=payment.session_id,
+        gateway=payment.gateway,
+        status=payment.status,
+        amount=payment.amount,
+        refunded_amount=payment.refunded_amount,
+        currency=payment.currency,
+        gateway_ref=payment.gateway_ref,
+        expires_at=payment.expires_at,
+        created_at=payment.created_at,
+        settled_at=payment.settled_at,
+    )
+
+
+def _refund_view(refund: Refund) -> RefundView:
+    return RefundView(
+        refund_id=refund.id,
+        payment_id=refund.payment_id,
+        reason=refund.reason,
+        original_amount=refund.original_amount,
+        refund_amount=refund.amount,
+        refund_percentage=refund.percentage,
+        currency=refund.currency,
+        status=refund.status,
+        created_at=refund.created_at,
+        settled_at=refund.settled_at,
+    )
+
+
+ROUTES = [initiate, payment_status, refund, webhook, gateway_webhook]

@@ -1,0 +1,63 @@
+"""Each request gets an id, a log line and its place in the metrics."""
+
+import re
+import time
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.middleware.base import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import Counter, Histogram
+
+REQUESTS: Final = Counter("boxoffice_requests_total", "Requests answered", ["method", "route", "status"])
+SECONDS: Final = Histogram(
+    "boxoffice_request_seconds",
+    "Time from a request's first byte to its answer's first",
+    ["method", "route"],
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+_GIVEN_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+log = structlog.get_logger("boxoffice.request")
+
+
+class ObserveMiddleware(ASGIMiddleware):
+    """Takes a proxy's ``X-Request-Id`` where it is sane, else makes one; answers with it and logs under it."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Wrap one request."""
+        began = time.perf_counter()
+        request_id = _request_id(scope)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+
+        async def observed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
+                message["headers"] = headers
+                _record(scope, message["status"], time.perf_counter() - began)
+            await send(message)
+
+        await next_app(scope, receive, observed)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _GIVEN_ID.fullmatch(value):
+            return value.decode()
+    return uuid4().hex
+
+
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    # The template and not the path: a label for each booking would fill the memory.
+    route = scope.get("path_template") or "unknown"
+    method = scope["method"]  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess]  (HTTP only)
+    REQUESTS.labels(method, route, status).inc()
+    SECONDS.labels(method, route).observe(seconds)
+    log.info(
+        "request", method=method, path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1)
+    )

@@ -1,0 +1,145 @@
+"""The whole HTTP surface in one place: routes, guards, documentation, limits."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final
+
+from litestar import Litestar, Request, Router
+from litestar.config.compression import CompressionConfig
+from litestar.contrib.jinja import JinjaTemplateEngine
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.static_files import create_static_files_router
+from litestar.template.config import TemplateConfig
+
+from boxoffice.accounts import Caller
+from boxoffice.web.api import auth, bookings, health, movies, payments, seats, shows, theatres
+from boxoffice.web.errors import EXCEPTION_HANDLERS
+from boxoffice.web.identity import identify
+from boxoffice.web.observe import ObserveMiddleware
+from boxoffice.web.office import Office
+from boxoffice.web.pages import fake_checkout
+
+BODY_BYTES_MAX: Final = 64 * 1024
+COMPRESS_FROM_BYTES: Final = 600
+"""Smaller bodies fit in one packet anyway."""
+_HERE: Final = Path(__file__).parent
+
+DESCRIPTION: Final = """\
+A cinema's box office: browse films and shows, see a live seat map, hold seats, book, pay, be refunded.
+
+**One seat, one holder; paid means seated or refunded; nothing is lost.**
+
+Get an identity from `POST /api/v1/auth/guest` and send it as `Authorization: Bearer …`. Money is in minor
+units (paise) beside its currency, times are UTC, errors are RFC 9457 problem details with a stable `code`.
+Every POST that changes something takes an `Idempotency-Key`.
+"""
+
+TAGS: Final = [
+    Tag(name="identity", description="Who is calling."),
+    Tag(name="catalogue", description="Films, theatres with their screens, and shows."),
+    Tag(name="seats", description="The seat map of a show, as it is now and as it changes."),
+    Tag(name="bookings", description="Holding, booking, cancelling."),
+    Tag(name="payments", description="Paying and being refunded."),
+    Tag(name="operation", description="For those who run the service."),
+]
+
+
+def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -> Litestar:
+    """The ASGI application; ``open_office`` makes the parts at start-up and closes them at shutdown."""
+
+    def lifespan(app: Litestar) -> AbstractAsyncContextManager[None]:
+        return _Opened(app, open_office)
+
+    api = Router(
+        path="/api/v1",
+        route_handlers=[
+            *health.ROUTES,
+            *auth.ROUTES,
+            *movies.ROUTES,
+            *theatres.ROUTES,
+            *shows.ROUTES,
+            *seats.ROUTES,
+            *bookings.ROUTES,
+            *payments.ROUTES,
+            *fake_checkout.ROUTES,
+        ],
+    )
+    return Litestar(
+        route_handlers=[
+            api,
+            health.metrics,
+            create_static_files_router(
+                path="/static", directories=[_HERE / "static"], include_in_schema=False
+            ),
+        ],
+        lifespan=[lifespan],
+        guards=[identify],
+        dependencies={
+            "office": Provide(_office, sync_to_thread=False),
+            "caller": Provide(_caller, sync_to_thread=False),
+            "visitor": Provide(_visitor, sync_to_thread=False),
+        },
+        exception_handlers=EXCEPTION_HANDLERS,  # pyright: ignore[reportArgumentType]  (each takes its own kind)
+        middleware=[ObserveMiddleware],
+        compression_config=CompressionConfig(
+            backend="gzip", gzip_compress_level=5, minimum_size=COMPRESS_FROM_BYTES, exclude=["/events$"]
+        ),
+        request_max_body_size=BODY_BYTES_MAX,
+        template_config=TemplateConfig(directory=_HERE / "templates", engine=JinjaTemplateEngine),
+        openapi_config=_documentation(),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _documentation() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Box office",
+        version="1.0.0",
+        description=DESCRIPTION,
+        path="/api/docs",
+        root_schema_site="swagger",
+        tags=TAGS,
+        security=[{"bearer": []}, {}],
+        components=Components(
+            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+        ),
+        render_plugins=[
+            SwaggerRenderPlugin(
+                js_url="/static/swagger/swagger-ui-bundle.js",
+                css_url="/static/swagger/swagger-ui.css",
+                standalone_preset_js_url="/static/swagger/swagger-ui-standalone-preset.js",
+            )
+        ],
+    )
+
+
+class _Opened(AbstractAsyncContextManager[None]):
+    """The office, in the application's state for as long as the application runs."""
+
+    def __init__(self, app: Litestar, open_office: Callable[[], AbstractAsyncContextManager[Office]]) -> None:
+        self._app = app
+        self._office = open_office()
+
+    async def __aenter__(self) -> None:
+        self._app.state.office = await self._office.__aenter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._office.__aexit__(*error)  # pyright: ignore[reportArgumentType]  (passed on as they came)
+
+
+def _office(state: State) -> Office:
+    return state.office
+
+
+def _caller(request: Request[object, object, State]) -> Caller:
+    return request.state.caller
+
+
+def _visitor(request: Request[object, object, State]) -> Caller | None:
+    return request.state.caller

@@ -1,0 +1,171 @@
+"""Every test gets a database of its own, cloned from a migrated template on a real PostgreSQL.
+
+The server is the one of ``DATABASE_URL``, or an embedded one that the processes of a test run share.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from fasteners import InterProcessLock
+from litestar import Litestar
+
+from boxoffice.app import assemble, fake_gateway
+from boxoffice.postgres import embedded
+from boxoffice.postgres.migrate import migrate
+from boxoffice.postgres.pool import Pool, connect_pool
+from boxoffice.settings import Settings
+from boxoffice.web.office import Office
+from boxoffice.web.router import create_web
+
+WEBHOOK_SECRET = "the-tests-webhook-secret"
+
+
+def on_database(server: str, name: str) -> str:
+    """The address of another database of the same server."""
+    parts = urlsplit(server)
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def server(run_folder: Path) -> Iterator[str]:
+    """The address of a database server's ``postgres`` database, where databases can be made."""
+    with ExitStack() as stack:
+        if "DATABASE_URL" in os.environ:
+            yield os.environ["DATABASE_URL"]
+            return
+        with InterProcessLock(run_folder / "server.lock"):
+            running = stack.enter_context(embedded.server(run_folder / "server"))
+            # These databases live for one test: they need not survive a power cut.
+            for setting in ("fsync = off", "full_page_writes = off", "synchronous_commit = off"):
+                running.psql(f"ALTER SYSTEM SET {setting}")
+            running.psql("SELECT pg_reload_conf()")
+        yield running.get_uri("postgres")
+
+
+def template_name(controller_pid: int) -> str:
+    """One template a test run, whatever the number of its processes."""
+    return f"boxoffice_template_{controller_pid}"
+
+
+@pytest.fixture(scope="session")
+def template(server: str, run_folder: Path, worker_id: str) -> str:
+    """The name of a migrated database that nobody connects to."""
+    name = template_name(os.getpid() if worker_id == "master" else os.getppid())
+    made = run_folder / f"{name}.made"
+    with InterProcessLock(run_folder / "template.lock"):
+        if not made.exists():
+            run_sql(server, f'CREATE DATABASE "{name}"')
+            migrate(on_database(server, name))
+            made.touch()
+    return name
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave nothing on a server that is not ours; the embedded one goes with its folder."""
+    if "DATABASE_URL" in os.environ and not hasattr(session.config, "workerinput"):
+        run_sql(
+            os.environ["DATABASE_URL"], f'DROP DATABASE IF EXISTS "{template_name(os.getpid())}" WITH (FORCE)'
+        )
+
+
+def run_sql(dsn: str, statement: str) -> None:
+    """One statement on a connection of its own, outside any event loop and transaction."""
+    import psycopg  # noqa: PLC0415  (only this needs a blocking driver)
+
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute(statement.encode())
+
+
+@pytest.fixture
+def dsn(server: str, template: str) -> Iterator[str]:
+    """The address of this test's own database."""
+    name = f"boxoffice_test_{uuid4().hex}"
+    run_sql(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield on_database(server, name)
+    run_sql(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    """Connections to this test's own database, committed and separate as in production."""
+    made = await connect_pool(dsn, size=20)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@pytest.fixture
+async def conn(pool: Pool) -> AsyncIterator[asyncpg.Connection]:
+    """One connection, in no transaction."""
+    async with pool.acquire() as one:
+        yield one  # pyright: ignore[reportReturnType]  (the pool's proxy behaves as the connection)
+
+
+@pytest.fixture
+def settings(dsn: str) -> Settings:
+    """Settings of a test; a test that needs others replaces this fixture or uses ``msgspec.structs.replace``."""
+    return Settings(
+        database_url=dsn,
+        payment_webhook_secret=WEBHOOK_SECRET,
+        public_url="http://box-office.test",
+        fake_gateway_webhook_url="http://box-office.test/api/v1/payments/webhook",
+    )
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """The fake gateway's way to the application of the same test: over ASGI, without a socket."""
+
+    other_end: httpx.AsyncBaseTransport | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.other_end is None:
+            raise httpx.ConnectError("nobody is there")
+        return await self.other_end.handle_async_request(request)
+
+
+@pytest.fixture
+def wire() -> Wire:
+    """Cut it by setting ``other_end`` to None: the gateway's webhooks then reach nobody."""
+    return Wire()
+
+
+@pytest.fixture
+async def office(settings: Settings, pool: Pool, wire: Wire) -> AsyncIterator[Office]:
+    """The parts of a box office on this test's database."""
+    async with httpx.AsyncClient(transport=wire) as http:
+        made = assemble(settings, pool, fake_gateway(settings, pool, http))
+        yield made
+        await made.live_seats.close()
+        made.accounts.close()
+
+
+@pytest.fixture
+async def app(office: Office, wire: Wire) -> AsyncIterator[Litestar]:
+    """The web application around the office."""
+    made = create_web(lambda: nullcontext(office))
+    wire.other_end = httpx.ASGITransport(made)
+    async with made.lifespan():
+        yield made
+
+
+@pytest.fixture
+async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """A stranger's HTTP client of the whole API, in this process."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://box-office.test") as http:
+        yield http
