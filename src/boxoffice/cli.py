@@ -104,9 +104,10 @@ def demo(port: Port = None, host: Host = None, days: Days = 7) -> None:
 @cli.command()
 def work(parent: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
     """Run background jobs alone, beside any number of other processes."""
-    from boxoffice import app
+    from boxoffice import app, logs
 
     settings = _settings()
+    logs.configure(settings.log_format)
     if parent is not None:
         _end_with(parent)
     # Who is somebody's child works on what the parent has migrated.

@@ -1,4 +1,4 @@
-"""The tables of a show can be spread by show: each of their keys begins with `show_id` (design, section 5)."""
+"""The tables of a show can be spread by show: each of their keys begins with `show_id`."""
 
 import pytest
 

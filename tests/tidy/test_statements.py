@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -36,9 +37,9 @@ def test_there_are_statements() -> None:
 async def test_a_statement_fits_the_schema(pool: Pool, name: str) -> None:
     async with connection(pool) as conn:
         try:
-            prepared = await conn.prepare(STATEMENTS[name])
+            prepared = await cast("Any", conn).prepare(STATEMENTS[name])
         except asyncpg.PostgresError as error:
             pytest.fail(f"{name}: {error}")
 
-    columns = [attribute.name for attribute in prepared.get_attributes()]
+    columns: list[str] = [attribute.name for attribute in prepared.get_attributes()]
     assert len(columns) == len(set(columns)), "two columns of one name make no row"

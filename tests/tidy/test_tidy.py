@@ -12,9 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
-PYTHON = sorted(
-    path for folder in ("src", "tests", "examples", "benchmarks") for path in (ROOT / folder).rglob("*.py")
-)
+PYTHON = sorted(path for folder in ("src", "tests", "examples", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 400
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "service", "services", "manager", "common", "misc"}
@@ -123,9 +121,7 @@ def _settings_read() -> Iterator[str]:
     module = ast.parse((ROOT / "src/boxoffice/settings.py").read_text(encoding="utf-8"))
     for node in ast.walk(module):
         match node:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="read")), args=[ast.Constant(value=str(variable)), *_]
-            ):
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="read")), args=[ast.Constant(value=str(variable)), *_]):
                 yield variable
             case _:
                 pass
@@ -135,22 +131,14 @@ def _settings_read() -> Iterator[str]:
 def test_a_decision_says_why_and_what_enforces_it(path: Path) -> None:
     headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
 
-    missing = {"Context", "Decision", "Consequences", "Enforced by"} - {
-        heading.strip() for heading in headings
-    }
+    missing = {"Context", "Decision", "Consequences", "Enforced by"} - {heading.strip() for heading in headings}
     assert not missing
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=name)
 def test_a_silenced_rule_is_named_and_no_path_of_a_machine_is_written_down(path: Path) -> None:
     with tokenize.open(path) as file:
-        comments = [
-            token.string
-            for token in tokenize.generate_tokens(file.readline)
-            if token.type == tokenize.COMMENT
-        ]
+        comments = [token.string for token in tokenize.generate_tokens(file.readline) if token.type == tokenize.COMMENT]
 
-    assert not [
-        comment for comment in comments if re.search(r"(noqa|type: ignore|pyright: ignore)\s*$", comment)
-    ]
+    assert not [comment for comment in comments if re.search(r"(noqa|type: ignore|pyright: ignore)\s*$", comment)]
     assert str(ROOT) + os.sep not in path.read_text(encoding="utf-8")
