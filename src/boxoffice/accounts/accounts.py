@@ -98,9 +98,7 @@ class Accounts:
             session_id = await open_session(conn, user_id, refresh_token)
         return self._grant(Caller(user_id, Role.CUSTOMER, session_id, guest=True), refresh_token)
 
-    async def register(
-        self, email: str, password: str, name: str, guest: Caller | None, *, address: str = ""
-    ) -> Grant:
+    async def register(self, email: str, password: str, name: str, guest: Caller | None, *, address: str = "") -> Grant:
         """A new account with a session; the guest who asks becomes it and keeps id, session and bookings.
 
         A caller who has an account already gets a further one.
@@ -243,9 +241,7 @@ UPDATE account SET email = $2, name = $3, password_hash = $4 WHERE id = $1 AND e
 """
 
 
-async def _turn_guest(
-    conn: Connection, user_id: UUID, email: str, name: str, password_hash: str
-) -> UUID | None:
+async def _turn_guest(conn: Connection, user_id: UUID, email: str, name: str, password_hash: str) -> UUID | None:
     return await conn.fetchval(_TURN_GUEST, user_id, email, name, password_hash)
 
 

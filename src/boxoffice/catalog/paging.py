@@ -10,8 +10,8 @@ import msgspec
 
 from boxoffice.errors import MalformedError
 
-CURSOR_LENGTH_MAX: Final = 1000
-"""Characters; our own have some 400 at most."""
+CURSOR_LENGTH_MAX: Final = 2000
+"""Characters; our own have at most some 1,200."""
 
 BEFORE_ALL: Final = ("", UUID(int=0))
 """The key before every row of a list by name (which is never empty) and id."""

@@ -19,7 +19,7 @@ SeatIds = Annotated[list[UUID], Meta(min_length=1, max_length=SEATS_A_REQUEST_MA
 Limit = Annotated[int, Parameter(ge=1, le=PAGE_LIMIT_MAX, description="Rows a page.")]
 Cursor = Annotated[
     str | None,
-    Parameter(max_length=500, required=False, description="`nextCursor` of the page before."),
+    Parameter(max_length=2000, required=False, description="`nextCursor` of the page before."),
 ]
 
 
