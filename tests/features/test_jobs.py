@@ -276,17 +276,16 @@ async def test_two_processes_queue_each_recurring_job_once(pool: Pool, dsn: str)
     both = [make_jobs(pool, dsn, recurring=RECURRING) for _ in range(2)]
     async with both[0].app.open_async(), both[1].app.open_async():
         for at in (1_800_000_000, 1_800_000_060):
-            await asyncio.gather(
-                *(
-                    PeriodicDeferrer(jobs.app.periodic_registry).defer_jobs(
-                        [(task, at) for task in jobs.app.periodic_registry.periodic_tasks.values()]
-                    )
-                    for jobs in both
-                    for _ in range(2)
-                )
-            )
+            await asyncio.gather(*(_defer_all(jobs, at) for jobs in both for _ in range(2)))
     counts = await pool.fetch("SELECT task_name, count(*) FROM procrastinate_jobs GROUP BY task_name")
     assert {row["task_name"]: row["count"] for row in counts} == {job.name: 2 for job in RECURRING}
+
+
+async def _defer_all(jobs: Jobs, at: int) -> None:
+    """What a worker does when the time ``at`` (Unix seconds) has come for every recurring job."""
+    registry = jobs.app.periodic_registry
+    tasks: list[Any] = list(registry.periodic_tasks.values())
+    await PeriodicDeferrer(registry).defer_jobs([(task, at) for task in tasks])
 
 
 async def test_two_workers_run_each_recurring_job_once_a_time(pool: Pool, dsn: str) -> None:

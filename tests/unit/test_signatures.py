@@ -127,9 +127,7 @@ def test_members_unknown_to_us_are_passed_over() -> None:
 
 def test_a_refund_names_itself() -> None:
     refund_id = "11111111-2222-3333-4444-555555555555"
-    event = parse_event(
-        "fake", json.dumps({**EVENT, "eventType": "refund.succeeded", "refundId": refund_id}).encode()
-    )
+    event = parse_event("fake", json.dumps({**EVENT, "eventType": "refund.succeeded", "refundId": refund_id}).encode())
     assert event.refund_id == UUID(refund_id)
 
 

@@ -144,10 +144,7 @@ class FakeGateway:
     async def expire_lapsed(self) -> int:
         """Close the sessions that ran out and tell the box office; returns how many."""
         async with transaction(self._pool) as conn:
-            lapsed = [
-                row(_Session, found)
-                for found in await conn.fetch(_EXPIRE_LAPSED, LATE_PAYMENT, EXPIRED_A_RUN)
-            ]
+            lapsed = [row(_Session, found) for found in await conn.fetch(_EXPIRE_LAPSED, LATE_PAYMENT, EXPIRED_A_RUN)]
             for session in lapsed:
                 event = _event(EventType.EXPIRED, session, None)
                 await self._delivery.announce(conn, event, at_once=False)

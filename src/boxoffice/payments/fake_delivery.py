@@ -118,9 +118,7 @@ class FakeDelivery:
         try:
             # httpx limits each read; a receiver that trickles would still keep us for ever.
             async with asyncio.timeout(DELIVERY_TIMEOUT_S):
-                answer = await self._http.post(
-                    self._url, content=body, headers=headers, timeout=DELIVERY_TIMEOUT_S
-                )
+                answer = await self._http.post(self._url, content=body, headers=headers, timeout=DELIVERY_TIMEOUT_S)
         except TimeoutError:
             return f"no answer in {DELIVERY_TIMEOUT_S} s"
         except (httpx.HTTPError, httpx.InvalidURL) as error:

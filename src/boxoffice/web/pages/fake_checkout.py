@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from litestar import Request, get, post
 from litestar.datastructures import State
-from litestar.enums import MediaType, RequestEncodingType
-from litestar.params import Body as BodyParameter
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.enums import MediaType
+from litestar.params import JSONBody, PathParameter, URLEncodedBody
 from litestar.response import Redirect, Template
 
 from boxoffice.errors import MalformedError, UnknownError
@@ -27,7 +27,7 @@ from boxoffice.web.fields import Body
 from boxoffice.web.office import Office
 
 Result = Literal["success", "failed", "expired"]
-SessionId = Annotated[str, Parameter(description="As `POST /payments/initiate` gave it.")]
+SessionId = Annotated[str, PathParameter(description="As `POST /payments/initiate` gave it.")]
 
 DECISIONS: Final[dict[Result, EventType]] = {
     "success": EventType.SUCCESS,
@@ -68,7 +68,7 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 @get("/payments/fake-checkout/{session_id:str}", include_in_schema=False, media_type=MediaType.HTML)
-async def show_checkout(office: Office, session_id: str) -> Template:
+async def show_checkout(office: NamedDependency[Office], session_id: SessionId) -> Template:
     """The page with Pay and Decline or, once that is decided, with what came of it."""
     gateway = _simulated(office)
     try:
@@ -86,9 +86,9 @@ async def show_checkout(office: Office, session_id: str) -> Template:
 )
 async def choose(
     request: Request[Any, Any, State],
-    office: Office,
-    session_id: str,
-    data: Annotated[Choice, BodyParameter(media_type=RequestEncodingType.URL_ENCODED)],
+    office: NamedDependency[Office],
+    session_id: SessionId,
+    data: URLEncodedBody[Choice],
 ) -> Redirect | Template:
     """The buyer's choice; the page then tells what came of it, also where somebody was quicker."""
     gateway = _simulated(office)
@@ -110,7 +110,7 @@ async def choose(
     status_code=200,
     responses=problems(MalformedError, UnknownError, UnknownSessionError, SessionDecidedError),
 )
-async def simulate(office: Office, session_id: SessionId, data: Simulation) -> Simulated:
+async def simulate(office: NamedDependency[Office], session_id: SessionId, data: JSONBody[Simulation]) -> Simulated:
     """Let the fake gateway decide a session and send its webhook. Development only: 404 in production.
 
     The same decision again is fine and sends nothing more; another is 409. Success is taken for a little
