@@ -7,11 +7,12 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-import asyncpg
 import httpx
+import make
 import pytest
 from fasteners import InterProcessLock
 from litestar import Litestar
@@ -19,12 +20,10 @@ from litestar import Litestar
 from boxoffice.app import assemble, fake_gateway
 from boxoffice.postgres import embedded
 from boxoffice.postgres.migrate import migrate
-from boxoffice.postgres.pool import Pool, connect_pool
+from boxoffice.postgres.pool import Connection, Pool, connect_pool
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
-
-WEBHOOK_SECRET = "the-tests-webhook-secret"
 
 
 def on_database(server: str, name: str) -> str:
@@ -77,9 +76,7 @@ def template(server: str, run_folder: Path, worker_id: str) -> str:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Leave nothing on a server that is not ours; the embedded one goes with its folder."""
     if "DATABASE_URL" in os.environ and not hasattr(session.config, "workerinput"):
-        run_sql(
-            os.environ["DATABASE_URL"], f'DROP DATABASE IF EXISTS "{template_name(os.getpid())}" WITH (FORCE)'
-        )
+        run_sql(os.environ["DATABASE_URL"], f'DROP DATABASE IF EXISTS "{template_name(os.getpid())}" WITH (FORCE)')
 
 
 def run_sql(dsn: str, statement: str) -> None:
@@ -110,10 +107,10 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def conn(pool: Pool) -> AsyncIterator[asyncpg.Connection]:
+async def conn(pool: Pool) -> AsyncIterator[Connection]:
     """One connection, in no transaction."""
     async with pool.acquire() as one:
-        yield one  # pyright: ignore[reportReturnType]  (the pool's proxy behaves as the connection)
+        yield one
 
 
 @pytest.fixture
@@ -121,10 +118,15 @@ def settings(dsn: str) -> Settings:
     """Settings of a test; a test that needs others replaces this fixture or uses ``msgspec.structs.replace``."""
     return Settings(
         database_url=dsn,
-        payment_webhook_secret=WEBHOOK_SECRET,
+        payment_webhook_secret=make.WEBHOOK_SECRET,
         public_url="http://box-office.test",
         fake_gateway_webhook_url="http://box-office.test/api/v1/payments/webhook",
     )
+
+
+def asgi(app: Litestar) -> httpx.ASGITransport:
+    """The way to an application of this process."""
+    return httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -155,17 +157,17 @@ async def office(settings: Settings, pool: Pool, wire: Wire) -> AsyncIterator[Of
 
 
 @pytest.fixture
-async def app(office: Office, wire: Wire) -> AsyncIterator[Litestar]:
-    """The web application around the office."""
+def app(office: Office, wire: Wire) -> Litestar:
+    """The web application around the office. Starting and stopping are tested with real processes."""
     made = create_web(lambda: nullcontext(office))
-    wire.other_end = httpx.ASGITransport(made)
-    async with made.lifespan():
-        yield made
+    made.state.office = office
+    wire.other_end = asgi(made)
+    return made
 
 
 @pytest.fixture
 async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     """A stranger's HTTP client of the whole API, in this process."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = asgi(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://box-office.test") as http:
         yield http

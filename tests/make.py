@@ -16,6 +16,7 @@ import msgspec
 
 from boxoffice.postgres.pool import Pool
 
+WEBHOOK_SECRET = "the-tests-webhook-secret"
 PRICE = 25_000
 """Paise."""
 
@@ -110,9 +111,7 @@ async def member(client: httpx.AsyncClient, pool: Pool, role: str) -> Buyer:
     return Buyer(UUID(body["userId"]), {"Authorization": f"Bearer {body['accessToken']}"})
 
 
-async def hold(
-    client: httpx.AsyncClient, buyer: Buyer, of: Show, *seats: UUID, **headers: str
-) -> httpx.Response:
+async def hold(client: httpx.AsyncClient, buyer: Buyer, of: Show, *seats: UUID, **headers: str) -> httpx.Response:
     """Ask to hold seats."""
     return await client.post(
         "/api/v1/bookings/hold-seats",
@@ -121,9 +120,7 @@ async def hold(
     )
 
 
-async def book(
-    client: httpx.AsyncClient, buyer: Buyer, of: Show, *seats: UUID, **headers: str
-) -> httpx.Response:
+async def book(client: httpx.AsyncClient, buyer: Buyer, of: Show, *seats: UUID, **headers: str) -> httpx.Response:
     """Ask to book seats."""
     return await client.post(
         "/api/v1/bookings",
@@ -141,16 +138,12 @@ async def booking(client: httpx.AsyncClient, buyer: Buyer, of: Show, *seats: UUI
 
 async def session(client: httpx.AsyncClient, buyer: Buyer, booking_id: str) -> dict[str, Any]:
     """A payment session for a booking."""
-    answer = await client.post(
-        "/api/v1/payments/initiate", json={"bookingId": booking_id}, headers=buyer.headers
-    )
+    answer = await client.post("/api/v1/payments/initiate", json={"bookingId": booking_id}, headers=buyer.headers)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
-def event(
-    of: dict[str, Any], booking_id: str, kind: str = "payment.success", **changes: Any
-) -> dict[str, Any]:
+def event(of: dict[str, Any], booking_id: str, kind: str = "payment.success", **changes: Any) -> dict[str, Any]:
     """A gateway's event about a session, as true as ``changes`` leave it."""
     return {
         "eventId": f"evt_{uuid4().hex}",
@@ -168,7 +161,7 @@ async def deliver(
     client: httpx.AsyncClient,
     body: dict[str, Any] | bytes,
     *,
-    secret: str = "the-tests-webhook-secret",
+    secret: str = WEBHOOK_SECRET,
     at: int | None = None,
 ) -> httpx.Response:
     """Send an event as a gateway would, signed independently of the product's own code."""

@@ -1,6 +1,6 @@
 """The composition root: settings → pool → gateways → web, jobs. The one place that knows them all."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -42,7 +42,7 @@ async def work(chosen: Settings, dsn: str) -> None:
 
 
 @asynccontextmanager
-async def open_office(chosen: Settings) -> AsyncIterator[Office]:
+async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
     """The parts of a web process, closed at the end."""
     if chosen.database_url is None:
         raise settings.SettingsError("DATABASE_URL: not set; start with `boxoffice serve`")
@@ -85,7 +85,7 @@ def fake_gateway(chosen: Settings, pool: Pool, http: httpx.AsyncClient) -> FakeG
 
 
 @asynccontextmanager
-async def _parts(chosen: Settings, dsn: str) -> AsyncIterator[tuple[Pool, FakeGateway]]:
+async def _parts(chosen: Settings, dsn: str) -> AsyncGenerator[tuple[Pool, FakeGateway]]:
     async with httpx.AsyncClient() as http:
         pool = await connect_pool(dsn, size=chosen.database_pool_size)
         try:

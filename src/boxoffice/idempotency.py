@@ -107,9 +107,7 @@ async def remember(conn: Connection, wanted: Claim, answer: object) -> Any:
     Raises:
         KeyReusedError: the key was used with another payload meanwhile.
     """
-    await conn.execute(
-        _REMEMBER, wanted.caller_id, wanted.key, wanted.fingerprint, msgspec.to_builtins(answer)
-    )
+    await conn.execute(_REMEMBER, wanted.caller_id, wanted.key, wanted.fingerprint, msgspec.to_builtins(answer))
     return await recall(conn, wanted)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from boxoffice.postgres.pool import Pool, connect_pool
 from boxoffice.seating.claims import SeatLimitError, SeatsTakenError, SeatsWanted
 from boxoffice.seating.holds import hold_seats, release_holds
 
+Act = Callable[[Pool, SeatsWanted], Awaitable[Outcome]]
 FIVE_MINUTES = timedelta(minutes=5)
 
 
@@ -24,22 +26,20 @@ def wants(show: make.Show, *seats: UUID, who: UUID | None = None) -> SeatsWanted
 
 
 async def book(pool: Pool, wanted: SeatsWanted, key: str | None = None) -> Outcome:
-    return await make_booking(
-        pool, wanted, time_to_pay=FIVE_MINUTES, key=claim(wanted.user_id, key, "book", wanted)
-    )
+    return await make_booking(pool, wanted, time_to_pay=FIVE_MINUTES, key=claim(wanted.user_id, key, "book", wanted))
 
 
 async def hold(pool: Pool, wanted: SeatsWanted, key: str | None = None) -> Outcome:
     return await hold_seats(pool, wanted, length=FIVE_MINUTES, key=claim(wanted.user_id, key, "hold", wanted))
 
 
-def tally(results: list[Outcome | BaseException]) -> Counter[str]:
+def tally(results: Sequence[Outcome | BaseException]) -> Counter[str]:
     return Counter("won" if isinstance(result, Outcome) else type(result).__name__ for result in results)
 
 
 @pytest.mark.parametrize("buyers", [2, 10, 50, 500])
 @pytest.mark.parametrize("act", [book, hold])
-async def test_of_many_who_want_one_seat_exactly_one_gets_it(dsn: str, act, buyers: int) -> None:  # noqa: ANN001
+async def test_of_many_who_want_one_seat_exactly_one_gets_it(dsn: str, act: Act, buyers: int) -> None:
     many = await connect_pool(dsn, size=min(buyers, 50))
     try:
         show = await make.show(many)
@@ -53,9 +53,7 @@ async def test_of_many_who_want_one_seat_exactly_one_gets_it(dsn: str, act, buye
 
 async def test_different_seats_all_succeed(pool: Pool) -> None:
     show = await make.show(pool, rows=20, seats_a_row=20)
-    results = await asyncio.gather(
-        *(book(pool, wants(show, seat)) for seat in show.seats), return_exceptions=True
-    )
+    results = await asyncio.gather(*(book(pool, wants(show, seat)) for seat in show.seats), return_exceptions=True)
     assert tally(results) == {"won": 400}
 
 
@@ -63,10 +61,7 @@ async def test_overlapping_sets_neither_deadlock_nor_share_a_seat(pool: Pool) ->
     show = await make.show(pool, rows=1, seats_a_row=12)
     dice = random.Random(7)
     results = await asyncio.gather(
-        *(
-            (book if dice.random() < 0.5 else hold)(pool, wants(show, *dice.sample(show.seats, 5)))
-            for _ in range(300)
-        ),
+        *((book if dice.random() < 0.5 else hold)(pool, wants(show, *dice.sample(show.seats, 5))) for _ in range(300)),
         return_exceptions=True,
     )
     assert set(tally(results)) <= {"won", "SeatsTakenError"}

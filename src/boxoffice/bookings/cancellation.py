@@ -75,7 +75,7 @@ class RefundDecision(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     status: str
 
 
-class Paid(Row):
+class Paid(Row, frozen=True, kw_only=True):
     """A booking under its lock, with what paid it."""
 
     status: str

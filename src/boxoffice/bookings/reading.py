@@ -127,7 +127,7 @@ SELECT jsonb_build_object(
         'id', sh.id, 'startTime', sh.starts_at,
         'movie', jsonb_build_object('id', m.id, 'title', m.title),
         'theatre', jsonb_build_object('id', t.id, 'name', t.name, 'city', t.city, 'timezone', t.timezone),
-        'screen', jsonb_build_object('id', sc.id, 'name', sc.name)))
+        'screen', jsonb_build_object('id', sc.id, 'name', sc.name))) AS booking
   FROM booking b
   JOIN show sh ON sh.id = b.show_id
   JOIN movie m ON m.id = sh.movie_id
@@ -167,7 +167,7 @@ async def list_bookings(conn: Connection, user_id: UUID, *, limit: int, cursor: 
     """
     after_time, after_id = _decode(cursor)
     records = await conn.fetch(_LIST, user_id, after_time, after_id, limit + 1)
-    found = [msgspec.convert(record[0], Booking) for record in records]
+    found = [msgspec.convert(record["booking"], Booking) for record in records]
     more = len(found) > limit
     items = found[:limit]
     return Bookings(items=items, next_cursor=_encode(items[-1]) if more else None)

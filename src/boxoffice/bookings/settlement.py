@@ -17,7 +17,7 @@ from boxoffice.bookings.automatic_refund import refund_whole_payment
 from boxoffice.bookings.states import AfterSuccess, BookingStatus, expiry_after_failure, on_success
 from boxoffice.payments.gateway import EventType, GatewayEvent
 from boxoffice.payments.refunds import mark_refunded
-from boxoffice.postgres.pool import Connection, Pool, Row, connection, row, transaction
+from boxoffice.postgres.pool import Connection, Pool, Row, connection, constraint_of, row, transaction
 from boxoffice.seating.leases import extend_seats, give_back_seats, sell_seats
 
 log = structlog.get_logger(__name__)
@@ -39,12 +39,12 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     needs_look: bool = False
 
 
-class Books(Row):
+class Books(Row, frozen=True, kw_only=True):
     """The booking and the payment that an event is about, both locked, as of ``now``."""
 
     show_id: UUID
     booking_id: UUID
-    booking_status: BookingStatus
+    booking_status: str
     user_id: UUID
     expires_at: datetime
     extensions: int
@@ -54,6 +54,11 @@ class Books(Row):
     amount: int
     currency: str
     now: datetime
+
+    @property
+    def status(self) -> BookingStatus:
+        """The booking's, as its row has it."""
+        return BookingStatus(self.booking_status)
 
 
 # Finds the payment that an event's session belongs to.
@@ -77,7 +82,7 @@ async def settle(pool: Pool, event: GatewayEvent) -> Settled:
             settled = await _settle(conn, event, found["show_id"], found["booking_id"], found["payment_id"])
     except asyncpg.UniqueViolationError as error:
         # The same event id under another session of the show: one of the two stays, this one changed nothing.
-        if error.constraint_name != "payment_event_pkey":
+        if constraint_of(error) != "payment_event_pkey":
             raise
         return Settled(status="duplicate")
     log.info(
@@ -113,9 +118,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 
 
-async def _settle(
-    conn: Connection, event: GatewayEvent, show_id: UUID, booking_id: UUID, payment_id: UUID
-) -> Settled:
+async def _settle(conn: Connection, event: GatewayEvent, show_id: UUID, booking_id: UUID, payment_id: UUID) -> Settled:
     await conn.execute(_LOCK_BOOKING, show_id, booking_id)
     if await conn.fetchval(_SEEN, show_id, event.gateway, event.event_id):
         return Settled(status="duplicate")
@@ -190,14 +193,14 @@ async def _succeeded(conn: Connection, event: GatewayEvent, books: Books) -> Eff
 
 
 async def _decide(conn: Connection, books: Books) -> AfterSuccess:
-    awaited = books.booking_status in {BookingStatus.PENDING, BookingStatus.EXPIRED}
-    in_time = books.booking_status is BookingStatus.PENDING and books.expires_at > books.now
+    awaited = books.status in {BookingStatus.PENDING, BookingStatus.EXPIRED}
+    in_time = books.status is BookingStatus.PENDING and books.expires_at > books.now
     claimable = (
         awaited
         and (in_time or not books.show_over)
         and await sell_seats(conn, books.show_id, books.booking_id, books.user_id)
     )
-    return on_success(books.booking_status, seats_claimable=claimable)
+    return on_success(books.status, seats_claimable=claimable)
 
 
 _CLOSE = """
@@ -212,7 +215,7 @@ async def _failed(conn: Connection, books: Books) -> Effect:
     if books.payment_status not in LIVE:
         return Effect(outcome="settled_before", took_effect=False)
     await conn.execute(_CLOSE, books.show_id, books.payment_id, "FAILED")
-    if books.booking_status is BookingStatus.PENDING and (
+    if books.status is BookingStatus.PENDING and (
         until := expiry_after_failure(books.expires_at, books.extensions, books.now)
     ):
         await conn.execute(_EXTEND, books.show_id, books.booking_id, until)
@@ -259,8 +262,6 @@ ON CONFLICT DO NOTHING RETURNING true
 async def _keep_stray(pool: Pool, event: GatewayEvent) -> Settled:
     """A session that we never opened: kept for a person to see."""
     async with connection(pool) as conn:
-        new = await conn.fetchval(
-            _STRAY, event.gateway, event.event_id, event.event_type, event.session_id, event.body
-        )
+        new = await conn.fetchval(_STRAY, event.gateway, event.event_id, event.event_type, event.session_id, event.body)
     log.error("payment event about no session of ours", event_id=event.event_id, session_id=event.session_id)
     return Settled(status="ignored" if new else "duplicate")

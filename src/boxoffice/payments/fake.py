@@ -248,10 +248,11 @@ _REFUNDED_BEFORE = """
 SELECT id FROM fake_refund WHERE idempotency_key = $1 AND session_id = $2 AND amount = $3
 """
 
-# Takes the amount out of what was paid and not given back yet.
+# Takes the amount out of what was paid and not given back yet. The merchant asks only on the ground of a signed
+# success, and whoever signs with the secret speaks for this gateway: what they said was paid counts as paid here.
 _TAKE_BACK = f"""
-UPDATE fake_session SET refunded_amount = refunded_amount + $2
-WHERE id = $1 AND status = 'paid' AND $2 > 0 AND $2 <= amount - refunded_amount AND currency = $3
+UPDATE fake_session SET refunded_amount = refunded_amount + $2, status = 'paid'
+WHERE id = $1 AND $2 > 0 AND $2 <= amount - refunded_amount AND currency = $3
 RETURNING {_SESSION}
 """
 

@@ -33,7 +33,7 @@ class PaymentSession(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     currency: str
 
 
-class Payment(Row):
+class Payment(Row, frozen=True, kw_only=True):
     """One attempt to pay, as its row has it."""
 
     show_id: UUID
@@ -136,9 +136,7 @@ RETURNING *
 
 async def _opened(pool: Pool, payment: Payment, session: Session) -> Payment:
     async with connection(pool) as conn:
-        kept = await conn.fetchrow(
-            _OPENED, payment.show_id, payment.id, session.session_id, session.payment_url
-        )
+        kept = await conn.fetchrow(_OPENED, payment.show_id, payment.id, session.session_id, session.payment_url)
     return payment if kept is None else row(Payment, kept)
 
 

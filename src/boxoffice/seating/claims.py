@@ -16,7 +16,7 @@ lock. It goes like this:
 An idempotency key is inserted in the same statement, so it exists exactly if the change does.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -26,7 +26,7 @@ import msgspec
 
 from boxoffice.errors import ConflictError, MalformedError, UnavailableError, UnknownError
 from boxoffice.idempotency import Claim, Outcome, recall
-from boxoffice.postgres.pool import Connection, Pool, connection
+from boxoffice.postgres.pool import Connection, Pool, connection, constraint_of
 
 LIVE_SEATS_MAX: Final = 10
 """Seats that one buyer may have held or in unpaid bookings, a show."""
@@ -145,11 +145,12 @@ WITH seen AS (
 )"""
 
 _IN_THE_WAY = """CASE verdict.outcome
-        WHEN 'taken' THEN ARRAY(SELECT id FROM seen WHERE NOT claimable UNION SELECT id FROM locked WHERE NOT claimable)
+        WHEN 'taken' THEN ARRAY(SELECT id FROM seen WHERE NOT claimable
+                                UNION SELECT id FROM locked WHERE NOT claimable)
         WHEN 'foreign_seats' THEN ARRAY(SELECT unnest($3::uuid[]) EXCEPT SELECT id FROM seen)
     END AS in_the_way"""
 
-# $4 length of a hold, $5 longest hold, $6..$8 idempotency key or nulls. A seat of one's own is renewed, counted from
+# $4 length of a hold, $5 the longest, $6..$8 idempotency key or nulls. A seat of one's own is renewed, counted from
 # when it was first taken; its lease never gets shorter.
 _HOLD = f"""{_TAKE_TURN_AND_LOCK}, held AS (
     UPDATE show_seat s
@@ -163,7 +164,8 @@ _HOLD = f"""{_TAKE_TURN_AND_LOCK}, held AS (
     RETURNING s.id, s.position, s.taken_until
 ), answer AS (
     SELECT jsonb_build_object('success', true, 'holds',
-               jsonb_agg(jsonb_build_object('seatId', held.id, 'expiresAt', {_utc("held.taken_until")}) ORDER BY held.position),
+               jsonb_agg(jsonb_build_object('seatId', held.id, 'expiresAt', {_utc("held.taken_until")})
+                         ORDER BY held.position),
                'expiresIn', extract(epoch FROM $4::interval)::float8) AS body
       FROM held HAVING count(*) > 0
 ), remembered AS (
@@ -175,9 +177,7 @@ SELECT verdict.outcome, {_IN_THE_WAY}, (SELECT body FROM answer) AS answer
 """
 
 
-async def hold(
-    pool: Pool, wanted: SeatsWanted, *, length: timedelta, longest: timedelta, key: Claim | None
-) -> Outcome:
+async def hold(pool: Pool, wanted: SeatsWanted, *, length: timedelta, longest: timedelta, key: Claim | None) -> Outcome:
     """Hold all the seats for ``length``, renewing those already held, or none.
 
     Raises:
@@ -188,7 +188,7 @@ async def hold(
         KeyReusedError: the key was used with another payload.
     """
 
-    async def attempt(conn: Connection) -> asyncpg.Record | None:
+    async def attempt(conn: Connection) -> Mapping[str, Any] | None:
         return await conn.fetchrow(
             _HOLD, wanted.show_id, wanted.user_id, wanted.seat_ids, length, longest, *_key_columns(key)
         )
@@ -216,7 +216,8 @@ _BOOK = f"""{_TAKE_TURN_AND_LOCK}, booked AS (
       FROM locked, booked
 ), answer AS (
     SELECT jsonb_build_object('id', booked.id, 'showId', $1, 'userId', $2, 'status', booked.status,
-               'totalAmount', booked.total_amount, 'currency', booked.currency, 'expiresAt', {_utc("booked.expires_at")},
+               'totalAmount', booked.total_amount, 'currency', booked.currency,
+               'expiresAt', {_utc("booked.expires_at")},
                'seats', (SELECT jsonb_agg(jsonb_build_object('id', id, 'row', row_label, 'number', number,
                                                              'tier', tier, 'price', price) ORDER BY position)
                            FROM locked)) AS body
@@ -238,7 +239,7 @@ async def book(
     Raises: as `hold`.
     """
 
-    async def attempt(conn: Connection) -> asyncpg.Record | None:
+    async def attempt(conn: Connection) -> Mapping[str, Any] | None:
         return await conn.fetchrow(
             _BOOK,
             wanted.show_id,
@@ -256,7 +257,7 @@ async def _claim(
     pool: Pool,
     wanted: SeatsWanted,
     key: Claim | None,
-    attempt: Callable[[Connection], Awaitable[asyncpg.Record | None]],
+    attempt: Callable[[Connection], Awaitable[Mapping[str, Any] | None]],
 ) -> Outcome:
     if len(set(wanted.seat_ids)) < len(wanted.seat_ids):
         twice = sorted({seat for seat in wanted.seat_ids if wanted.seat_ids.count(seat) > 1})
@@ -267,7 +268,7 @@ async def _claim(
         try:
             claimed = await _run(conn, attempt)
         except asyncpg.UniqueViolationError as error:
-            if error.constraint_name != "idempotency_key_pkey":
+            if constraint_of(error) != "idempotency_key_pkey":
                 raise
             claimed = None
         if claimed is not None and claimed.outcome == "claimed":
@@ -280,9 +281,7 @@ async def _claim(
         raise _refusal(claimed, wanted)
 
 
-async def _run(
-    conn: Connection, attempt: Callable[[Connection], Awaitable[asyncpg.Record | None]]
-) -> Claimed:
+async def _run(conn: Connection, attempt: Callable[[Connection], Awaitable[Mapping[str, Any] | None]]) -> Claimed:
     for _ in range(TURNS_MAX):
         found = await attempt(conn)
         if found is None:

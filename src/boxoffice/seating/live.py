@@ -119,9 +119,7 @@ class _Watched:
         if not before or came_from == self._version:
             return None
         changes = [
-            SeatChange(id=seat, status=status)
-            for seat, status in self._statuses.items()
-            if before.get(seat) != status
+            SeatChange(id=seat, status=status) for seat, status in self._statuses.items() if before.get(seat) != status
         ]
         changed = SeatsChanged(version=self._version, changes=changes)
         self._remembered.append((came_from, changed))

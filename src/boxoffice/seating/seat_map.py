@@ -58,7 +58,7 @@ class AvailableSeats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     seats: list[SeatOnMap]
 
 
-class SeatRow(Row):
+class SeatRow(Row, frozen=True, kw_only=True):
     """A seat's row, as the map reads it."""
 
     id: UUID

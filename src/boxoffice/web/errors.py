@@ -1,7 +1,7 @@
 """Every error as RFC 9457 problem details; the one place where errors get their HTTP status."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import asyncpg
 import msgspec
@@ -98,9 +98,8 @@ def on_box_office_error(_: AnyRequest, error: BoxOfficeError) -> Response[dict[s
 def on_validation_error(_: AnyRequest, error: ValidationException) -> Response[dict[str, Any]]:
     """A parameter or body that does not fit its schema; ``errors`` tells which field and why."""
     found: dict[str, str] = {}
-    for item in error.extra or []:
-        if isinstance(item, dict):
-            found[str(item.get("key") or item.get("source") or "body")] = str(item.get("message", ""))
+    for item in cast("list[dict[str, str]]", error.extra or []):
+        found[item.get("key") or item.get("source") or "body"] = item.get("message", "")
     detail = "; ".join(f"{key}: {message}" for key, message in found.items()) or str(error.detail)
     return _answer(400, MalformedError.code, MalformedError.title(), detail, {"errors": found}, {})
 
@@ -130,9 +129,14 @@ def on_database_gone(request: AnyRequest, error: Exception) -> Response[dict[str
 def on_unexpected(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
     """A defect of ours: logged with its trace, told without details."""
     log.error("unexpected error", path=request.url.path, exc_info=error)
-    return _answer(
-        500, "internal_error", "Something went wrong here", "the error was logged; please try again", {}, {}
-    )
+    return _answer(500, "internal_error", "Something went wrong here", "the error was logged; please try again", {}, {})
+
+
+def on_recursion(request: AnyRequest, error: RecursionError) -> Response[dict[str, Any]]:
+    """JSON nested deeper than the parser follows is the client's mistake; any other recursion is ours."""
+    if "while deserializing" in str(error):
+        return on_box_office_error(request, MalformedError("the body is nested too deeply"))
+    return on_unexpected(request, error)
 
 
 EXCEPTION_HANDLERS: Final = {
@@ -146,6 +150,7 @@ EXCEPTION_HANDLERS: Final = {
     asyncpg.CannotConnectNowError: on_database_gone,
     asyncpg.LockNotAvailableError: on_database_gone,
     OSError: on_database_gone,
+    RecursionError: on_recursion,
     Exception: on_unexpected,
 }
 

@@ -55,9 +55,7 @@ def _request_id(scope: Scope) -> str:
 def _record(scope: Scope, status: int, seconds: float) -> None:
     # The template and not the path: a label for each booking would fill the memory.
     route = scope.get("path_template") or "unknown"
-    method = scope["method"]  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess]  (HTTP only)
+    method = str(scope.get("method", ""))
     REQUESTS.labels(method, route, status).inc()
     SECONDS.labels(method, route).observe(seconds)
-    log.info(
-        "request", method=method, path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1)
-    )
+    log.info("request", method=method, path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1))

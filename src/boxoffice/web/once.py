@@ -3,15 +3,15 @@
 from typing import Annotated, Any
 
 from litestar import Response
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 
 from boxoffice.errors import MalformedError
 from boxoffice.idempotency import KEY_LENGTH_MAX, Outcome
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         required=False,
         min_length=1,
         max_length=KEY_LENGTH_MAX,
@@ -34,7 +34,5 @@ def one_key(header: str | None, body: str | None) -> str | None:
         MalformedError: both are there and differ.
     """
     if header is not None and body is not None and header != body:
-        raise MalformedError(
-            "Idempotency-Key and idempotencyKey differ", errors={"idempotencyKey": "differs"}
-        )
+        raise MalformedError("Idempotency-Key and idempotencyKey differ", errors={"idempotencyKey": "differs"})
     return header if header is not None else body

@@ -7,12 +7,12 @@ from typing import Final
 
 from litestar import Litestar, Request, Router
 from litestar.config.compression import CompressionConfig
-from litestar.contrib.jinja import JinjaTemplateEngine
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
+from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.static_files import create_static_files_router
 from litestar.template.config import TemplateConfig
 
@@ -73,9 +73,7 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
         route_handlers=[
             api,
             health.metrics,
-            create_static_files_router(
-                path="/static", directories=[_HERE / "static"], include_in_schema=False
-            ),
+            create_static_files_router(path="/static", directories=[_HERE / "static"], include_in_schema=False),
         ],
         lifespan=[lifespan],
         guards=[identify],
@@ -85,7 +83,7 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
             "visitor": Provide(_visitor, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,  # pyright: ignore[reportArgumentType]  (each takes its own kind)
-        middleware=[ObserveMiddleware],
+        middleware=[ObserveMiddleware()],
         compression_config=CompressionConfig(
             backend="gzip", gzip_compress_level=5, minimum_size=COMPRESS_FROM_BYTES, exclude=["/events$"]
         ),
@@ -103,7 +101,6 @@ def _documentation() -> OpenAPIConfig:
         version="1.0.0",
         description=DESCRIPTION,
         path="/api/docs",
-        root_schema_site="swagger",
         tags=TAGS,
         security=[{"bearer": []}, {}],
         components=Components(

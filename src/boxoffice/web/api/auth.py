@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from litestar import get, post
+from litestar.di import NamedDependency
 from litestar.params import Body as BodyOf
 from msgspec import Meta
 
@@ -79,7 +80,7 @@ class RefreshRequest(Body, frozen=True, kw_only=True):
     responses={201: answers(Grant, _GRANT, "A new guest, and the tokens to call with.")}
     | problems(TooManyAttemptsError),
 )
-async def be_guest(request: AnyRequest, office: Office) -> Grant:
+async def be_guest(request: AnyRequest, office: NamedDependency[Office]) -> Grant:
     """An identity without an account: enough to hold seats, book and pay.
 
     Register with its token later, and everything it did stays yours.
@@ -98,8 +99,8 @@ async def be_guest(request: AnyRequest, office: Office) -> Grant:
 )
 async def register(
     request: AnyRequest,
-    office: Office,
-    visitor: Caller | None,
+    office: NamedDependency[Office],
+    visitor: NamedDependency[Caller | None],
     data: Annotated[
         RegisterRequest,
         BodyOf(
@@ -131,7 +132,7 @@ async def register(
 )
 async def login(
     request: AnyRequest,
-    office: Office,
+    office: NamedDependency[Office],
     data: Annotated[
         LoginRequest,
         BodyOf(
@@ -153,7 +154,7 @@ async def login(
     responses={200: answers(Grant, _GRANT, "The next pair of tokens.")} | problems(MalformedError, InvalidTokenError),
 )
 async def refresh(
-    office: Office,
+    office: NamedDependency[Office],
     data: Annotated[RefreshRequest, BodyOf(examples=[example(RefreshRequest(refresh_token=_GRANT.refresh_token))])],
 ) -> Grant:
     """The next pair of tokens; the refresh token that was sent is used up.
@@ -172,7 +173,7 @@ async def refresh(
     status_code=204,
     responses=problems(UnidentifiedError, InvalidTokenError),
 )
-async def logout(office: Office, caller: Caller) -> None:
+async def logout(office: NamedDependency[Office], caller: NamedDependency[Caller]) -> None:
     """End the session: its access and refresh tokens are worth nothing from now on."""
     await office.accounts.logout(caller)
 
@@ -186,7 +187,7 @@ async def logout(office: Office, caller: Caller) -> None:
     responses={200: answers(Account, _ACCOUNT, "The caller's account.")}
     | problems(UnidentifiedError, InvalidTokenError),
 )
-async def me(office: Office, caller: Caller) -> Account:
+async def me(office: NamedDependency[Office], caller: NamedDependency[Caller]) -> Account:
     """The caller's own account; a guest's has no e-mail address."""
     return await office.accounts.me(caller)
 

@@ -1,12 +1,12 @@
 """Holding, booking, cancelling."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, patch, post
-from litestar.openapi.spec import Example
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
 from boxoffice import idempotency
@@ -41,7 +41,7 @@ from boxoffice.seating.claims import (
 )
 from boxoffice.seating.holds import hold_seats, release_holds
 from boxoffice.web.errors import problems
-from boxoffice.web.fields import PAGE_LIMIT_DEFAULT, SEATS_A_REQUEST_MAX, Body, Cursor, Limit, SeatIds
+from boxoffice.web.fields import PAGE_LIMIT_DEFAULT, Body, Cursor, Limit, SeatIds
 from boxoffice.web.identity import on_behalf_of, signed_in
 from boxoffice.web.office import Office
 from boxoffice.web.once import IdempotencyKey, answer, one_key
@@ -94,7 +94,10 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     responses=CLAIM_PROBLEMS,
 )
 async def hold(
-    office: Office, caller: Caller, data: HoldRequest, idempotency_key: IdempotencyKey = None
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
+    data: JSONBody[HoldRequest],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[Held]:
     """All of the seats, or none.
 
@@ -123,22 +126,18 @@ class Released(msgspec.Struct, frozen=True, kw_only=True):
     responses=problems(MalformedError, UnidentifiedError, ForbiddenError),
 )
 async def release(
-    office: Office,
-    caller: Caller,
-    user_id: UUID,
-    show_id: Annotated[UUID | None, Parameter(query="showId", required=False)] = None,
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
+    user_id: FromPath[UUID],
+    show_id: Annotated[UUID | None, QueryParameter(name="showId", required=False)] = None,
     show_seat_ids: Annotated[
         list[str] | None,
-        Parameter(
-            query="showSeatIds", required=False, max_items=100, description="Repeated, or one with commas."
-        ),
+        QueryParameter(name="showSeatIds", required=False, max_items=100, description="Repeated, or one with commas."),
     ] = None,
 ) -> Released:
     """The holds in a show, of certain seats, or all. Seats in a booking stay: cancel it instead."""
     seat_ids = None if show_seat_ids is None else _seat_ids(show_seat_ids)
-    released = await release_holds(
-        office.pool, on_behalf_of(caller, user_id), show_id=show_id, seat_ids=seat_ids
-    )
+    released = await release_holds(office.pool, on_behalf_of(caller, user_id), show_id=show_id, seat_ids=seat_ids)
     return Released(released=released)
 
 
@@ -156,8 +155,7 @@ class BookingRequest(Body, frozen=True, kw_only=True):
     show_seat_ids: SeatIds
     user_id: UUID | None = None
     idempotency_key: (
-        Annotated[str, Meta(min_length=1, max_length=idempotency.KEY_LENGTH_MAX, pattern=r"^[\x20-\x7e]+$")]
-        | None
+        Annotated[str, Meta(min_length=1, max_length=idempotency.KEY_LENGTH_MAX, pattern=r"^[\x20-\x7e]+$")] | None
     ) = None
 
 
@@ -194,7 +192,10 @@ class NewBooking(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     responses=CLAIM_PROBLEMS,
 )
 async def book(
-    office: Office, caller: Caller, data: BookingRequest, idempotency_key: IdempotencyKey = None
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
+    data: JSONBody[BookingRequest],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[NewBooking]:
     """All of the seats, free or held by the caller, or none. Needs no hold first; is to be paid within 15 minutes."""
     user_id = on_behalf_of(caller, data.user_id)
@@ -212,7 +213,9 @@ async def book(
     guards=[signed_in],
     responses=problems(MalformedError, UnidentifiedError, BookingNotFoundError),
 )
-async def one_booking(office: Office, caller: Caller, booking_id: UUID) -> Booking:
+async def one_booking(
+    office: NamedDependency[Office], caller: NamedDependency[Caller], booking_id: FromPath[UUID]
+) -> Booking:
     """The booking with its seats, its money and its show; someone else's is unknown (404)."""
     async with connection(office.pool) as conn:
         return await find_booking(conn, booking_id, owner=owner(caller))
@@ -227,7 +230,11 @@ async def one_booking(office: Office, caller: Caller, booking_id: UUID) -> Booki
     responses=problems(MalformedError, BadCursorError, UnidentifiedError, ForbiddenError),
 )
 async def bookings_of(
-    office: Office, caller: Caller, user_id: UUID, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = None
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
+    user_id: FromPath[UUID],
+    limit: Limit = PAGE_LIMIT_DEFAULT,
+    cursor: Cursor = None,
 ) -> Bookings:
     """The newest first."""
     whose = on_behalf_of(caller, user_id)
@@ -243,7 +250,9 @@ async def bookings_of(
     guards=[signed_in],
     responses=problems(MalformedError, UnidentifiedError, BookingNotFoundError, NotCancellableError),
 )
-async def cancel(office: Office, caller: Caller, booking_id: UUID) -> Booking:
+async def cancel(
+    office: NamedDependency[Office], caller: NamedDependency[Caller], booking_id: FromPath[UUID]
+) -> Booking:
     """Frees its seats at once; cancelling again changes nothing. A paid booking is refunded instead."""
     async with transaction(office.pool) as conn:
         show_id = await locate_booking(conn, booking_id, owner=owner(caller))

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 import structlog
 from litestar import Response, get
+from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
 
 from boxoffice.errors import UnavailableError
@@ -49,7 +50,7 @@ SELECT version_num FROM alembic_version
     tags=["operation"],
     responses=problems(NotReadyError),
 )
-async def ready(office: Office) -> Health:
+async def ready(office: NamedDependency[Office]) -> Health:
     """The database answers and has the schema that this code needs."""
     try:
         async with connection(office.pool) as conn:

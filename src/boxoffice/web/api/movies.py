@@ -4,7 +4,9 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from litestar import Response, get, patch, post
+from litestar.di import NamedDependency
 from litestar.params import Body as BodyOf
+from litestar.params import FromPath
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller
@@ -63,7 +65,9 @@ _MOVIE: Final = Movie(
     }
     | problems(MalformedError, BadCursorError),
 )
-async def list_all(office: Office, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = None) -> Page[Movie]:
+async def list_all(
+    office: NamedDependency[Office], limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = None
+) -> Page[Movie]:
     """Films by title, a page at a time."""
     async with connection(office.pool) as conn:
         return await list_movies(conn, limit, cursor)
@@ -76,7 +80,7 @@ async def list_all(office: Office, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cu
     tags=["catalogue"],
     responses={200: answers(Movie, _MOVIE, "The film.")} | problems(MalformedError, MovieNotFoundError),
 )
-async def find(office: Office, movie_id: UUID) -> Movie:
+async def find(office: NamedDependency[Office], movie_id: FromPath[UUID]) -> Movie:
     """One film."""
     async with connection(office.pool) as conn:
         return await find_movie(conn, movie_id)
@@ -93,8 +97,8 @@ async def find(office: Office, movie_id: UUID) -> Movie:
     | problems(MalformedError, UnidentifiedError, ForbiddenError, KeyReusedError),
 )
 async def add(
-    office: Office,
-    caller: Caller,
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
     data: Annotated[MovieDraft, BodyOf(examples=[example(_DRAFT)])],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Movie]:
@@ -113,8 +117,8 @@ async def add(
     | problems(MalformedError, UnidentifiedError, ForbiddenError, MovieNotFoundError),
 )
 async def change(
-    office: Office,
-    movie_id: UUID,
+    office: NamedDependency[Office],
+    movie_id: FromPath[UUID],
     data: Annotated[MovieChanges, BodyOf(examples=[example(MovieChanges(rating="U", poster_url=None))])],
 ) -> Movie:
     """What is absent stays as it is; null empties. Shows that were made keep their times. Role `manager`."""

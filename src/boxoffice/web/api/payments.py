@@ -7,6 +7,8 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from boxoffice import idempotency
@@ -71,7 +73,10 @@ class InitiateRequest(Body, frozen=True, kw_only=True):
     ),
 )
 async def initiate(
-    office: Office, caller: Caller, data: InitiateRequest, idempotency_key: IdempotencyKey = None
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
+    data: JSONBody[InitiateRequest],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[PaymentSession]:
     """Send the buyer to `paymentUrl`. A booking has at most one open session: asking again returns it."""
     on_behalf_of(caller, data.user_id)
@@ -139,7 +144,9 @@ class PaymentStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     guards=[signed_in],
     responses=problems(MalformedError, UnidentifiedError, BookingNotFoundError),
 )
-async def payment_status(office: Office, caller: Caller, booking_id: UUID) -> PaymentStatus:
+async def payment_status(
+    office: NamedDependency[Office], caller: NamedDependency[Caller], booking_id: FromPath[UUID]
+) -> PaymentStatus:
     """The booking's status and amount, and every payment and refund of it."""
     async with connection(office.pool) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         booking = await find_booking(conn, booking_id, owner=owner(caller))
@@ -181,10 +188,10 @@ class RefundRequestBody(Body, frozen=True, kw_only=True):
     ),
 )
 async def refund(
-    office: Office,
-    caller: Caller,
-    booking_id: UUID,
-    data: RefundRequestBody | None = None,
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
+    booking_id: FromPath[UUID],
+    data: JSONBody[RefundRequestBody | None] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[RefundDecision]:
     """By the policy: in full until 24 h before the show, half until 2 h before, then nothing.
@@ -212,7 +219,7 @@ async def refund(
     status_code=200,
     responses=problems(MalformedEventError, BadSignatureError),
 )
-async def webhook(request: Request[Any, Any, State], office: Office) -> Settled:
+async def webhook(request: Request[Any, Any, State], office: NamedDependency[Office]) -> Settled:
     """Takes effect exactly once.
 
     `X-Payment-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<raw body>">`, within 300 s. The answer
@@ -229,7 +236,9 @@ async def webhook(request: Request[Any, Any, State], office: Office) -> Settled:
     status_code=200,
     responses=problems(MalformedEventError, BadSignatureError, UnknownGatewayError),
 )
-async def gateway_webhook(request: Request[Any, Any, State], office: Office, gateway: str) -> Settled:
+async def gateway_webhook(
+    request: Request[Any, Any, State], office: NamedDependency[Office], gateway: FromPath[str]
+) -> Settled:
     """As the built-in gateway's, signed as that gateway signs."""
     return await _receive(request, office, gateway)
 

@@ -1,13 +1,13 @@
 """The seat map of a show, what can be taken now, and changes as they happen."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, get
-from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from boxoffice.accounts import Caller
@@ -22,12 +22,12 @@ from boxoffice.web.identity import on_behalf_of
 from boxoffice.web.office import Office
 
 OptionalUser = Annotated[
-    UUID | None, Parameter(query="userId", required=False, description="Yours, or anybody's for staff.")
+    UUID | None, QueryParameter(name="userId", required=False, description="Yours, or anybody's for staff.")
 ]
-IfNoneMatch = Annotated[str | None, Parameter(header="If-None-Match", required=False)]
+IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", required=False)]
 LastEventId = Annotated[
     str | None,
-    Parameter(header="Last-Event-ID", required=False, description="The last `version` that was seen."),
+    HeaderParameter(name="Last-Event-ID", required=False, description="The last `version` that was seen."),
 ]
 
 
@@ -39,9 +39,9 @@ LastEventId = Annotated[
     responses=problems(MalformedError, UnidentifiedError, ForbiddenError, ShowNotFoundError),
 )
 async def seat_map(
-    office: Office,
-    visitor: Caller | None,
-    show_id: UUID,
+    office: NamedDependency[Office],
+    visitor: NamedDependency[Caller | None],
+    show_id: FromPath[UUID],
     user_id: OptionalUser = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response[SeatMap]:
@@ -68,7 +68,7 @@ async def seat_map(
     tags=["seats"],
     responses=problems(MalformedError, ShowNotFoundError),
 )
-async def available_seats(office: Office, show_id: UUID) -> AvailableSeats:
+async def available_seats(office: NamedDependency[Office], show_id: FromPath[UUID]) -> AvailableSeats:
     """The free seats of a show, by row, then number."""
     async with connection(office.pool) as conn:
         return available_of(await read_seat_map(conn, show_id, None))
@@ -81,7 +81,7 @@ async def available_seats(office: Office, show_id: UUID) -> AvailableSeats:
     tags=["seats"],
     responses=problems(MalformedError, ScreenNotFoundError),
 )
-async def layout(office: Office, screen_id: UUID) -> ScreenLayout:
+async def layout(office: NamedDependency[Office], screen_id: FromPath[UUID]) -> ScreenLayout:
     """Where each seat of a screen stands, good enough to draw."""
     async with connection(office.pool) as conn:
         return await screen_layout(conn, screen_id)
@@ -96,7 +96,7 @@ async def layout(office: Office, screen_id: UUID) -> ScreenLayout:
     media_type="text/event-stream",
 )
 async def seat_events(
-    request: Request[Any, Any, State], office: Office, show_id: UUID, last_event_id: LastEventId = None
+    office: NamedDependency[Office], show_id: FromPath[UUID], last_event_id: LastEventId = None
 ) -> ServerSentEvent:
     """Server-Sent Events (WHATWG HTML, section 9.2).
 
@@ -109,9 +109,7 @@ async def seat_events(
     return ServerSentEvent(_messages(await anext(events), events), retry_duration=2000)
 
 
-async def _messages(
-    first: LiveEvent, events: AsyncIterator[LiveEvent]
-) -> AsyncIterator[ServerSentEventMessage]:
+async def _messages(first: LiveEvent, events: AsyncIterator[LiveEvent]) -> AsyncIterator[ServerSentEventMessage]:
     yield _message(first)
     async for event in events:
         yield _message(event)

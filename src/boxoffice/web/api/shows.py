@@ -5,8 +5,9 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from litestar import Response, get, patch, post
+from litestar.di import NamedDependency
 from litestar.params import Body as BodyOf
-from litestar.params import Parameter
+from litestar.params import FromPath, Parameter, QueryParameter
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller
@@ -69,18 +70,20 @@ _DRAFT: Final = ShowDraft(
     language="Hindi",
 )
 
-MovieId = Annotated[UUID | None, Parameter(query="movieId", required=False)]
-ScreenId = Annotated[UUID | None, Parameter(query="screenId", required=False)]
-TheatreId = Annotated[UUID | None, Parameter(query="theatreId", required=False)]
+MovieId = Annotated[UUID | None, QueryParameter(name="movieId", required=False)]
+ScreenId = Annotated[UUID | None, QueryParameter(name="screenId", required=False)]
+TheatreId = Annotated[UUID | None, QueryParameter(name="theatreId", required=False)]
 City = Annotated[
     str | None,
     Parameter(required=False, max_length=200, pattern=NO_NUL, description="In capitals or not."),
 ]
 Day = Annotated[
     date | None,
-    Parameter(query="date", required=False, description="YYYY-MM-DD, the day of the start by the theatre's clock."),
+    QueryParameter(name="date", required=False, description="YYYY-MM-DD, the day of the start by the theatre's clock."),
 ]
-IncludePast = Annotated[bool, Parameter(query="includePast", required=False, description="Shows that have begun, too.")]
+IncludePast = Annotated[
+    bool, QueryParameter(name="includePast", required=False, description="Shows that have begun, too.")
+]
 
 
 @get(
@@ -96,7 +99,7 @@ IncludePast = Annotated[bool, Parameter(query="includePast", required=False, des
     | problems(MalformedError, BadCursorError),
 )
 async def list_all(  # noqa: PLR0913, PLR0917  (each query parameter is an argument)
-    office: Office,
+    office: NamedDependency[Office],
     movie_id: MovieId = None,
     screen_id: ScreenId = None,
     theatre_id: TheatreId = None,
@@ -129,7 +132,7 @@ async def list_all(  # noqa: PLR0913, PLR0917  (each query parameter is an argum
     tags=["catalogue"],
     responses={200: answers(Show, _SHOW, "The show.")} | problems(MalformedError, ShowNotFoundError),
 )
-async def find(office: Office, show_id: UUID) -> Show:
+async def find(office: NamedDependency[Office], show_id: FromPath[UUID]) -> Show:
     """One show; `GET /seats/shows/{showId}` has its seats."""
     async with connection(office.pool) as conn:
         return await find_show(conn, show_id)
@@ -156,8 +159,8 @@ async def find(office: Office, show_id: UUID) -> Show:
     ),
 )
 async def add(
-    office: Office,
-    caller: Caller,
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
     data: Annotated[ShowDraft, BodyOf(examples=[example(_DRAFT)])],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Show]:
@@ -190,8 +193,8 @@ async def add(
     ),
 )
 async def change(
-    office: Office,
-    show_id: UUID,
+    office: NamedDependency[Office],
+    show_id: FromPath[UUID],
     data: Annotated[ShowChanges, BodyOf(examples=[example(ShowChanges(prices=Prices(vip=65_000)))])],
 ) -> Show:
     """What is absent stays as it is, each price too. Takes the role `manager`.

@@ -4,7 +4,9 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from litestar import Response, get, patch, post
+from litestar.di import NamedDependency
 from litestar.params import Body as BodyOf
+from litestar.params import FromPath
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller
@@ -82,7 +84,9 @@ _SCREEN: Final = Screen(
     }
     | problems(MalformedError, BadCursorError),
 )
-async def list_all(office: Office, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = None) -> Page[Theatre]:
+async def list_all(
+    office: NamedDependency[Office], limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = None
+) -> Page[Theatre]:
     """Theatres by name, a page at a time."""
     async with connection(office.pool) as conn:
         return await list_theatres(conn, limit, cursor)
@@ -95,7 +99,7 @@ async def list_all(office: Office, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cu
     tags=["catalogue"],
     responses={200: answers(Theatre, _THEATRE, "The theatre.")} | problems(MalformedError, TheatreNotFoundError),
 )
-async def find(office: Office, theatre_id: UUID) -> Theatre:
+async def find(office: NamedDependency[Office], theatre_id: FromPath[UUID]) -> Theatre:
     """One theatre."""
     async with connection(office.pool) as conn:
         return await find_theatre(conn, theatre_id)
@@ -112,8 +116,8 @@ async def find(office: Office, theatre_id: UUID) -> Theatre:
     | problems(MalformedError, UnknownTimezoneError, UnidentifiedError, ForbiddenError, KeyReusedError),
 )
 async def add(
-    office: Office,
-    caller: Caller,
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
     data: Annotated[TheatreDraft, BodyOf(examples=[example(_THEATRE_DRAFT)])],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Theatre]:
@@ -132,8 +136,8 @@ async def add(
     | problems(MalformedError, UnknownTimezoneError, UnidentifiedError, ForbiddenError, TheatreNotFoundError),
 )
 async def change(
-    office: Office,
-    theatre_id: UUID,
+    office: NamedDependency[Office],
+    theatre_id: FromPath[UUID],
     data: Annotated[TheatreChanges, BodyOf(examples=[example(TheatreChanges(name="Regal"))])],
 ) -> Theatre:
     """What is absent stays as it is. Takes the role `manager`."""
@@ -152,7 +156,10 @@ async def change(
     | problems(MalformedError, BadCursorError, TheatreNotFoundError),
 )
 async def list_its_screens(
-    office: Office, theatre_id: UUID, limit: Limit = PAGE_LIMIT_DEFAULT, cursor: Cursor = None
+    office: NamedDependency[Office],
+    theatre_id: FromPath[UUID],
+    limit: Limit = PAGE_LIMIT_DEFAULT,
+    cursor: Cursor = None,
 ) -> Page[Screen]:
     """Screens by name, a page at a time; `GET /seats/screens/{screenId}` has the seats of one."""
     async with connection(office.pool) as conn:
@@ -166,7 +173,9 @@ async def list_its_screens(
     tags=["catalogue"],
     responses={200: answers(Screen, _SCREEN, "The screen.")} | problems(MalformedError, ScreenNotFoundError),
 )
-async def find_its_screen(office: Office, theatre_id: UUID, screen_id: UUID) -> Screen:
+async def find_its_screen(
+    office: NamedDependency[Office], theatre_id: FromPath[UUID], screen_id: FromPath[UUID]
+) -> Screen:
     """One screen; `GET /seats/screens/{screenId}` has its seats."""
     async with connection(office.pool) as conn:
         return await find_screen(conn, theatre_id, screen_id)
@@ -193,9 +202,9 @@ async def find_its_screen(office: Office, theatre_id: UUID, screen_id: UUID) -> 
     ),
 )
 async def add_its_screen(
-    office: Office,
-    caller: Caller,
-    theatre_id: UUID,
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
+    theatre_id: FromPath[UUID],
     data: Annotated[ScreenDraft, BodyOf(examples=[example(_SCREEN_DRAFT)])],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Screen]:
@@ -229,9 +238,9 @@ async def add_its_screen(
     ),
 )
 async def change_its_screen(
-    office: Office,
-    theatre_id: UUID,
-    screen_id: UUID,
+    office: NamedDependency[Office],
+    theatre_id: FromPath[UUID],
+    screen_id: FromPath[UUID],
     data: Annotated[ScreenChanges, BodyOf(examples=[example(ScreenChanges(name="Screen 1"))])],
 ) -> Screen:
     """What is absent stays as it is. `rows` replaces all seats, as long as the screen has no shows.
