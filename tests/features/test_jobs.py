@@ -283,9 +283,8 @@ async def test_two_processes_queue_each_recurring_job_once(pool: Pool, dsn: str)
 
 async def _defer_all(jobs: Jobs, at: int) -> None:
     """What a worker does when the time ``at`` (Unix seconds) has come for every recurring job."""
-    registry = jobs.app.periodic_registry
-    tasks: list[Any] = list(registry.periodic_tasks.values())
-    await PeriodicDeferrer(registry).defer_jobs([(task, at) for task in tasks])
+    registry: Any = jobs.app.periodic_registry
+    await PeriodicDeferrer(registry).defer_jobs([(task, at) for task in registry.periodic_tasks.values()])
 
 
 async def test_two_workers_run_each_recurring_job_once_a_time(pool: Pool, dsn: str) -> None:
