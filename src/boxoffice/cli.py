@@ -7,36 +7,23 @@ Libraries are imported inside the commands that need them, so that `boxoffice --
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
 
 from boxoffice.errors import BoxOfficeError
+from boxoffice.processes import CannotRunError, refuse_taken_port, run, work_until_told
 from boxoffice.settings import Settings, SettingsError, from_environment
 
 if TYPE_CHECKING:
     from boxoffice.demo.seed import SeedReport
     from boxoffice.postgres.pool import Pool
-
-READY_WITHIN_S: Final = 60.0
-"""How long a start may take before we stop looking whether it answers."""
-WEB_STOP_S: Final = 5
-"""Requests in flight get this long at the end; endless ones (live seats) are cut then."""
-JOBS_STOP_S: Final = 10.0
-JOBS_PAUSE_S: Final = 1.0
-"""Before a job worker that died is replaced; doubled each time, up to `JOBS_PAUSE_S_MAX`."""
-JOBS_PAUSE_S_MAX: Final = 30.0
-BACKLOG: Final = 4096
-"""Connections that may wait to be accepted: a sale's opening brings thousands at once."""
 
 _LOADED_AT: Final = time.monotonic()
 
@@ -57,14 +44,6 @@ Host = Annotated[str | None, typer.Option(help="Instead of HOST.", show_default=
 Days = Annotated[int, typer.Option(min=1, max=60, help="Days of shows, from today on.")]
 
 
-class CannotRunError(Exception):
-    """The command cannot do its work; the text says why, in one line."""
-
-    def __init__(self, line: str, *, exit_code: int = 1) -> None:
-        super().__init__(line)
-        self.exit_code = exit_code
-
-
 def main() -> None:
     """The entry point: what goes wrong for a reason that we know is one line, without a traceback."""
     # Leaving by an exception stops the embedded database on the way out.
@@ -83,9 +62,9 @@ def main() -> None:
 def serve(port: Port = None, host: Host = None) -> None:
     """Serve the box office: web and jobs. Migrates first."""
     settings = _settings(port, host)
-    _refuse_taken_port(settings)
+    refuse_taken_port(settings)
     with _database(settings) as dsn:
-        _run(settings, dsn, lambda: out.print(f"The box office is open at {settings.base_url}{_after()}"))
+        run(settings, dsn, lambda: out.print(f"The box office is open at {settings.base_url}{_after()}"))
 
 
 @cli.command()
@@ -95,24 +74,18 @@ def demo(port: Port = None, host: Host = None, days: Days = 7) -> None:
 
     settings = _settings(port, host)
     _refuse_production(settings, "demo")
-    _refuse_taken_port(settings)
+    refuse_taken_port(settings)
     with _database(settings) as dsn:
         _seed(settings, dsn, days)
-        _run(settings, dsn, lambda: out.print(welcome(settings.base_url) + _after()))
+        run(settings, dsn, lambda: out.print(welcome(settings.base_url) + _after()))
 
 
 @cli.command()
-def work(parent: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
+def work() -> None:
     """Run background jobs alone, beside any number of other processes."""
-    from boxoffice import app, logs
-
     settings = _settings()
-    logs.configure(settings.log_format)
-    if parent is not None:
-        _end_with(parent)
-    # Who is somebody's child works on what the parent has migrated.
-    with _database(settings, migrated=parent is not None) as dsn:
-        asyncio.run(app.work(settings, dsn))
+    with _database(settings) as dsn:
+        work_until_told(settings, dsn)
 
 
 @cli.command()
@@ -168,9 +141,7 @@ def create_user(
 @cli.command()
 def bench() -> None:
     """Measure how much it sells."""
-    raise CannotRunError(
-        "the benchmarks come with the performance work; there is nothing to run yet", exit_code=2
-    )
+    raise CannotRunError("the benchmarks come with the performance work; there is nothing to run yet", exit_code=2)
 
 
 def _settings(port: int | None = None, host: str | None = None) -> Settings:
@@ -183,8 +154,8 @@ def _settings(port: int | None = None, host: str | None = None) -> Settings:
 
 
 @contextmanager
-def _database(settings: Settings, *, migrated: bool = False) -> Generator[str]:
-    """The address of the database, brought to the newest schema unless somebody has.
+def _database(settings: Settings) -> Generator[str]:
+    """The address of the database, brought to the newest schema.
 
     Raises:
         CannotRunError: it does not start, or cannot be reached.
@@ -197,8 +168,7 @@ def _database(settings: Settings, *, migrated: bool = False) -> Generator[str]:
         except (OSError, subprocess.SubprocessError) as error:
             log = settings.data_dir / "postgres" / "log"
             raise CannotRunError(f"the embedded PostgreSQL does not start ({error}); see {log}") from error
-        if not migrated:
-            _migrate(dsn)
+        _migrate(dsn)
         yield dsn
 
 
@@ -224,7 +194,7 @@ def _seed(settings: Settings, dsn: str, days: int) -> "SeedReport":
 
     from boxoffice.demo.seed import seed
 
-    async def run() -> "SeedReport":
+    async def seed_now() -> "SeedReport":
         async with _pool(dsn) as pool:
             return await seed(pool, days=days, cleanup_gap=settings.cleanup_gap, progress=show)
 
@@ -235,7 +205,7 @@ def _seed(settings: Settings, dsn: str, days: int) -> "SeedReport":
         def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        return asyncio.run(run())
+        return asyncio.run(seed_now())
 
 
 @asynccontextmanager
@@ -247,154 +217,6 @@ async def _pool(dsn: str) -> AsyncGenerator["Pool"]:
         yield pool
     finally:
         await pool.close()
-
-
-def _run(settings: Settings, dsn: str, opened: Callable[[], None]) -> None:
-    """Web and jobs until a signal; ``opened`` is called once the web answers.
-
-    Raises:
-        CannotRunError: the web workers keep dying.
-    """
-    from granian.constants import Interfaces, Loops
-    from granian.server import Server
-
-    # The processes that we start read their settings as we did.
-    os.environ["DATABASE_URL"] = dsn
-    server = Server(
-        "boxoffice.app:create",
-        factory=True,
-        interface=Interfaces.ASGI,
-        address=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        loop=Loops.uvloop,
-        websockets=False,
-        backlog=BACKLOG,
-        log_enabled=False,
-        respawn_failed_workers=True,
-        workers_kill_timeout=WEB_STOP_S,
-    )
-
-    def announce() -> None:
-        # The workers are forks of this process: nothing else runs here until they are made.
-        while len(server.wrks) < settings.workers:
-            time.sleep(0.02)
-        if _answers(settings):
-            opened()
-
-    with _JobWorker():
-        threading.Thread(target=announce, daemon=True).start()
-        try:
-            server.serve(target_loader=partial(_web_app, os.getpid()), wrap_loader=False)
-        except SystemExit as error:
-            # Ctrl+C reaches the workers too, which the server then takes for their failure.
-            if error.code and not server.interrupt_signal:
-                raise CannotRunError("the web workers keep ending; what they logged says why") from error
-
-
-def _web_app(parent: int) -> Any:
-    """The application, in a web worker."""
-    from boxoffice import app
-
-    _end_with(parent)
-    return app.create()
-
-
-class _JobWorker:
-    """A process that runs the jobs while inside, replaced when it dies."""
-
-    def __init__(self) -> None:
-        self._stopping = threading.Event()
-        self._starting = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._keep_running, daemon=True)
-
-    def __enter__(self) -> None:
-        self._start()
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        with self._starting:
-            self._stopping.set()
-        process = self._process
-        if process is not None:
-            process.terminate()
-            try:
-                process.wait(JOBS_STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        self._thread.join()
-
-    def _start(self) -> None:
-        with self._starting:
-            if not self._stopping.is_set():
-                # A session of its own: Ctrl+C is for us, and we tell it.
-                self._process = subprocess.Popen(  # noqa: S603  (our own program)
-                    [sys.executable, "-m", "boxoffice.cli", "work", "--parent", str(os.getpid())],
-                    start_new_session=True,
-                )
-
-    def _keep_running(self) -> None:
-        pause = JOBS_PAUSE_S
-        while self._process is not None and not self._stopping.is_set():
-            since = time.monotonic()
-            code = self._process.wait()
-            if self._stopping.is_set():
-                return
-            if time.monotonic() - since > JOBS_PAUSE_S_MAX:
-                pause = JOBS_PAUSE_S
-            err.print(f"The job worker ended (code {code}); another starts in {pause:g} s")
-            self._stopping.wait(pause)
-            pause = min(2 * pause, JOBS_PAUSE_S_MAX)
-            self._start()
-
-
-def _end_with(parent: int) -> None:
-    """Have this process end when ``parent`` is gone, however that ended."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(JOBS_STOP_S)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _answers(settings: Settings) -> bool:
-    """Wait until the web is ready; False if it takes too long."""
-    import urllib.error
-    import urllib.request
-
-    url = f"http://{_local(settings.host)}:{settings.port}/api/v1/health/ready"
-    deadline = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                if answer.status == 200:  # noqa: PLR2004  (ready)
-                    return True
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
-    err.print(f"No answer from {url} after {READY_WITHIN_S:g} s")
-    return False
-
-
-def _local(host: str) -> str:
-    """How this machine reaches what listens on ``host``."""
-    if host in {"0.0.0.0", "::"}:  # noqa: S104  (compared, not bound)
-        return "127.0.0.1" if host != "::" else "[::1]"
-    return f"[{host}]" if ":" in host else host
-
-
-def _refuse_taken_port(settings: Settings) -> None:
-    """Two servers could share a port without noticing (SO_REUSEPORT): look before."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        socket.create_server((settings.host, settings.port), family=family).close()
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise CannotRunError(f"cannot listen on {settings.host}, port {settings.port}: {why}") from error
 
 
 def _refuse_production(settings: Settings, command: str) -> None:

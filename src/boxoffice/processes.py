@@ -1,0 +1,214 @@
+"""The processes of a running box office: web workers, a job worker beside them, and how all of them end.
+
+Whatever happens to one of them, the others do not stay behind: a process that dies is replaced,
+and when the first one is gone, however it went, those that it started end by themselves.
+"""
+# ruff: noqa: PLC0415  (the server is imported where it is started: see boxoffice.cli)
+
+import asyncio
+import gc
+import http.client
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import Any, Final
+
+from boxoffice.settings import Settings
+
+READY_WITHIN_S: Final = 60.0
+"""How long a start may take before we stop looking whether it answers."""
+WEB_STOP_S: Final = 5
+"""Requests in flight get this long at the end; endless ones (live seats) are cut then."""
+JOBS_STOP_S: Final = 10.0
+JOBS_PAUSE_S: Final = 1.0
+"""Before a job worker that died is replaced; doubled each time, up to `JOBS_PAUSE_S_MAX`."""
+JOBS_PAUSE_S_MAX: Final = 30.0
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted: a sale's opening brings thousands at once."""
+
+
+class CannotRunError(Exception):
+    """A command cannot do its work; the text says why, in one line."""
+
+    def __init__(self, line: str, *, exit_code: int = 1) -> None:
+        super().__init__(line)
+        self.exit_code = exit_code
+
+
+def refuse_taken_port(settings: Settings) -> None:
+    """Two servers could share a port without noticing (SO_REUSEPORT): look before.
+
+    Raises:
+        CannotRunError: somebody listens there, or nobody may.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CannotRunError(f"cannot listen on {settings.host}, port {settings.port}: {why}") from error
+
+
+def run(settings: Settings, dsn: str, opened: Callable[[], None]) -> None:
+    """Web and jobs until a signal; ``opened`` is called once the web answers.
+
+    Raises:
+        CannotRunError: the web workers keep dying.
+    """
+    from granian.constants import Interfaces, Loops
+    from granian.server import Server
+
+    # The processes that we start read their settings as we did, and where they are forks of this
+    # one, they share what was imported here: the start takes one import instead of one a process.
+    os.environ["DATABASE_URL"] = dsn
+    import_module("boxoffice.app")
+    gc.freeze()
+    server = Server(
+        "boxoffice.app:create",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        loop=Loops.uvloop,
+        websockets=False,
+        backlog=BACKLOG,
+        log_enabled=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=WEB_STOP_S,
+    )
+
+    def announce() -> None:
+        # The workers are forks of this process: nothing else runs here until they are made.
+        while len(server.wrks) < settings.workers:
+            time.sleep(0.02)
+        if _answers(settings):
+            opened()
+
+    with _JobWorker(settings, dsn):
+        threading.Thread(target=announce, daemon=True).start()
+        try:
+            server.serve(target_loader=partial(_web_app, os.getpid()), wrap_loader=False)
+        except SystemExit as error:
+            # Ctrl+C reaches the workers too, which the server then takes for their failure.
+            if error.code == 1 and not server.interrupt_signal:
+                raise CannotRunError("the web workers keep ending; what they logged says why") from error
+
+
+def work_until_told(settings: Settings, dsn: str) -> None:
+    """Run jobs until a signal."""
+    from boxoffice import app, logs
+
+    logs.configure(settings.log_format)
+    asyncio.run(app.work(settings, dsn))
+
+
+def _web_app(parent: int) -> Any:
+    """The application, in a web worker."""
+    from boxoffice import app
+
+    _end_with(parent)
+    return app.create()
+
+
+class _JobWorker:
+    """A process that runs the jobs while inside, replaced when it dies."""
+
+    def __init__(self, settings: Settings, dsn: str) -> None:
+        self._args = (os.getpid(), settings, dsn)
+        self._stopping = threading.Event()
+        self._starting = threading.Lock()
+        self._process = self._start()
+        self._thread = threading.Thread(target=self._keep_running, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        with self._starting:
+            self._stopping.set()
+        self._process.terminate()
+        self._process.join(JOBS_STOP_S)
+        if self._process.is_alive():
+            self._process.kill()
+        self._thread.join()
+
+    def _start(self) -> multiprocessing.Process:
+        process = multiprocessing.Process(target=_work, args=self._args)
+        process.start()
+        return process
+
+    def _keep_running(self) -> None:
+        pause = JOBS_PAUSE_S
+        while True:
+            since = time.monotonic()
+            self._process.join()
+            if time.monotonic() - since > JOBS_PAUSE_S_MAX:
+                pause = JOBS_PAUSE_S
+            if not self._stopping.is_set():
+                code = self._process.exitcode
+                _tell(f"the job worker ended (code {code}); another starts in {pause:g} s")
+            self._stopping.wait(pause)
+            pause = min(2 * pause, JOBS_PAUSE_S_MAX)
+            with self._starting:
+                if self._stopping.is_set():
+                    return
+                self._process = self._start()
+
+
+def _work(parent: int, settings: Settings, dsn: str) -> None:
+    """The jobs, in a process of their own."""
+    # A session of its own: Ctrl+C is for the parent, who tells us. Until the worker listens, a
+    # signal ends us at once.
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _end_with(parent)
+    work_until_told(settings, dsn)
+
+
+def _end_with(parent: int) -> None:
+    """Have this process end when ``parent`` is gone, however that ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(JOBS_STOP_S)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _answers(settings: Settings) -> bool:
+    """Wait until the web is ready; False if it takes too long."""
+    url = f"http://{_local(settings.host)}:{settings.port}/api/v1/health/ready"
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                if answer.status == 200:  # noqa: PLR2004  (ready)
+                    return True
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+    _tell(f"No answer from {url} after {READY_WITHIN_S:g} s")
+    return False
+
+
+def _local(host: str) -> str:
+    """How this machine reaches what listens on ``host``."""
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  (compared, not bound)
+        return "127.0.0.1" if host != "::" else "[::1]"
+    return f"[{host}]" if ":" in host else host
+
+
+def _tell(line: str) -> None:
+    print(f"boxoffice: {line}", file=sys.stderr, flush=True)  # noqa: T201  (the operator's terminal)
