@@ -7,7 +7,6 @@ and when the first one is gone, however it went, those that it started end by th
 
 import asyncio
 import gc
-import http.client
 import multiprocessing
 import os
 import signal
@@ -197,7 +196,7 @@ def _answers(settings: Settings) -> bool:
             with urllib.request.urlopen(url, timeout=2) as answer:
                 if answer.status == 200:  # noqa: PLR2004  (ready)
                     return True
-        except (OSError, http.client.HTTPException):
+        except OSError:
             time.sleep(0.05)
     _tell(f"No answer from {url} after {READY_WITHIN_S:g} s")
     return False

@@ -36,7 +36,8 @@ def test_functions_fit_on_a_screen_and_files_on_a_few(path: Path) -> None:
     ]
 
     assert not too_long
-    assert len(text.splitlines()) <= FILE_LINES_MAX
+    lines = text.count("\n")
+    assert lines <= FILE_LINES_MAX
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
+CONNECT_TIMEOUT_S: Final = 10
+"""A server that does not answer within this is taken to be out of reach."""
 _MIGRATION_LOCK: Final = 0x0B0C5_0FF1CE
 """The advisory lock that makes processes which start together migrate one after the other."""
 
@@ -23,7 +25,9 @@ def migrate(dsn: str) -> str:
             is changed then).
     """
     config = _config()
-    engine = create_engine(_sqlalchemy_url(dsn), poolclass=NullPool)
+    engine = create_engine(
+        _sqlalchemy_url(dsn), poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}
+    )
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         if _present(connection) != newest():
