@@ -280,6 +280,14 @@ async def test_nothing_is_decided_that_could_not_be_told(
     assert await pool.fetchval("SELECT count(*) FROM fake_delivery") == 0
 
 
+async def test_what_was_decided_stands_when_telling_it_at_once_breaks(
+    gateway: FakeGateway, http: httpx.AsyncClient, pool: Pool
+) -> None:
+    await http.aclose()
+    assert (await gateway.decide(await open_one(gateway), EventType.SUCCESS)).status == "paid"
+    assert [args["attempt"] for args, _ in await waiting(pool)] == [0]
+
+
 async def test_sessions_that_ran_out_are_closed_and_told(gateway: FakeGateway, receiver: Receiver, pool: Pool) -> None:
     lapsed = await open_one(gateway, lasts=-LATE_PAYMENT)
     just_over = await open_one(gateway, lasts=timedelta(seconds=-1))
