@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -15,6 +16,10 @@ CURSOR_LENGTH_MAX: Final = 2000
 
 BEFORE_ALL: Final = ("", UUID(int=0))
 """The key before every row of a list by name (which is never empty) and id."""
+
+CALENDAR_BEGINS: Final = datetime(1900, 1, 1, tzinfo=UTC)
+CALENDAR_ENDS: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""Between these, every time has a date in every zone."""
 
 ItemT = TypeVar("ItemT")
 KeyT = TypeVar("KeyT", bound=tuple[Any, ...])
@@ -60,7 +65,13 @@ def decode(cursor: str | None, kind: type[KeyT]) -> KeyT | None:
         key = msgspec.json.decode(said, type=kind)
     except (binascii.Error, ValueError, msgspec.DecodeError) as error:
         raise BadCursorError from error
-    # A cursor is only text: anyone may write one that says what PostgreSQL cannot hold.
-    if any(isinstance(part, str) and "\x00" in part for part in key):
+    if not all(_storable(part) for part in key):
         raise BadCursorError
     return key
+
+
+def _storable(part: object) -> bool:
+    """Whether PostgreSQL can hold it: a cursor is only text, anyone may write one that says what it cannot."""
+    if isinstance(part, datetime):
+        return CALENDAR_BEGINS <= part <= CALENDAR_ENDS
+    return not isinstance(part, str) or "\x00" not in part

@@ -120,6 +120,11 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[dict[st
     return _answer(error.status_code, code, title, error.detail, {}, dict(error.headers or {}))
 
 
+def on_bad_text(request: AnyRequest, _: UnicodeDecodeError) -> Response[dict[str, Any]]:
+    """A body that is no UTF-8, which JSON must be (RFC 8259, section 8.1)."""
+    return on_box_office_error(request, MalformedError("the request is not UTF-8"))
+
+
 def on_database_gone(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
     """PostgreSQL cannot be reached, or ended our session: nothing is known to be wrong with the request."""
     log.error("database unavailable", path=request.url.path, error=repr(error))
@@ -142,6 +147,7 @@ def on_recursion(request: AnyRequest, error: RecursionError) -> Response[dict[st
 EXCEPTION_HANDLERS: Final = {
     BoxOfficeError: on_box_office_error,
     HTTPException: on_http_error,
+    UnicodeDecodeError: on_bad_text,
     # What asyncpg raises when the server is gone, going, full, or slower than its limits.
     asyncpg.PostgresConnectionError: on_database_gone,
     asyncpg.InternalClientError: on_database_gone,

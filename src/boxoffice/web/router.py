@@ -102,6 +102,7 @@ def _documentation() -> OpenAPIConfig:
         description=DESCRIPTION,
         path="/api/docs",
         tags=TAGS,
+        use_handler_docstrings=True,
         security=[{"bearer": []}, {}],
         components=Components(
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
