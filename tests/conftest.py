@@ -4,6 +4,8 @@ The server is the one of ``DATABASE_URL``, or an embedded one that the processes
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -32,11 +34,27 @@ def on_database(server: str, name: str) -> str:
     return urlunsplit(parts._replace(path=f"/{name}"))
 
 
+def folder_of_run(controller_pid: int) -> Path:
+    """Where the processes of one test run share a server.
+
+    Not in pytest's own folder for temporary files: the next run of pytest closes that one to other
+    users, and PostgreSQL, which does not run as root, loses its data from under its feet.
+    """
+    return Path(tempfile.gettempdir()) / f"boxoffice-tests-{controller_pid}"
+
+
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def controller_pid(worker_id: str) -> int:
+    """The process that was started as ``pytest``: this one, or with several, the one that started this."""
+    return os.getpid() if worker_id == "master" else os.getppid()
+
+
+@pytest.fixture(scope="session")
+def run_folder(controller_pid: int) -> Path:
     """A folder that all processes of this test run share."""
-    base = tmp_path_factory.getbasetemp()
-    return base if worker_id == "master" else base.parent
+    folder = folder_of_run(controller_pid)
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -61,9 +79,9 @@ def template_name(controller_pid: int) -> str:
 
 
 @pytest.fixture(scope="session")
-def template(server: str, run_folder: Path, worker_id: str) -> str:
+def template(server: str, run_folder: Path, controller_pid: int) -> str:
     """The name of a migrated database that nobody connects to."""
-    name = template_name(os.getpid() if worker_id == "master" else os.getppid())
+    name = template_name(controller_pid)
     made = run_folder / f"{name}.made"
     with InterProcessLock(run_folder / "template.lock"):
         if not made.exists():
@@ -74,9 +92,12 @@ def template(server: str, run_folder: Path, worker_id: str) -> str:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave nothing on a server that is not ours; the embedded one goes with its folder."""
-    if "DATABASE_URL" in os.environ and not hasattr(session.config, "workerinput"):
+    """Leave nothing behind; the last of the processes to end does this, when its server has stopped."""
+    if hasattr(session.config, "workerinput"):
+        return
+    if "DATABASE_URL" in os.environ:
         run_sql(os.environ["DATABASE_URL"], f'DROP DATABASE IF EXISTS "{template_name(os.getpid())}" WITH (FORCE)')
+    shutil.rmtree(folder_of_run(os.getpid()), ignore_errors=True)
 
 
 def run_sql(dsn: str, statement: str) -> None:

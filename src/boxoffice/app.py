@@ -86,7 +86,7 @@ def fake_gateway(chosen: Settings, pool: Pool, http: httpx.AsyncClient) -> FakeG
 
 @asynccontextmanager
 async def _parts(chosen: Settings, dsn: str) -> AsyncGenerator[tuple[Pool, FakeGateway]]:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(trust_env=False) as http:
         pool = await connect_pool(dsn, size=chosen.database_pool_size)
         try:
             yield pool, fake_gateway(chosen, pool, http)

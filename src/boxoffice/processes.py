@@ -9,6 +9,7 @@ import asyncio
 import gc
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -68,6 +69,7 @@ def run(settings: Settings, dsn: str, opened: Callable[[], None]) -> None:
     # The processes that we start read their settings as we did, and where they are forks of this
     # one, they share what was imported here: the start takes one import instead of one a process.
     os.environ["DATABASE_URL"] = dsn
+    _share_metrics(settings)
     import_module("boxoffice.app")
     gc.freeze()
     server = Server(
@@ -100,6 +102,16 @@ def run(settings: Settings, dsn: str, opened: Callable[[], None]) -> None:
             # Ctrl+C reaches the workers too, which the server then takes for their failure.
             if error.code == 1 and not server.interrupt_signal:
                 raise CannotRunError("the web workers keep ending; what they logged says why") from error
+
+
+def _share_metrics(settings: Settings) -> None:
+    """Let any worker tell the metrics of all: prometheus-client looks for this folder as it is imported."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        folder = settings.data_dir.expanduser().resolve() / f"metrics-{settings.port}"
+        # What stands there is of a run that is over: two servers do not share a port.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def work_until_told(settings: Settings, dsn: str) -> None:

@@ -80,12 +80,13 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     """
     read = _Reader(environ)
     environment: Environment = read.choice("ENVIRONMENT", get_args(Environment), "development")
+    workers = read.whole("WORKERS", os.cpu_count() or 1, 1, 64)
     settings = Settings(
         database_url=read.database_url("DATABASE_URL"),
         data_dir=Path(read.text("BOXOFFICE_DATA_DIR", "data")),
         host=read.text("HOST", "127.0.0.1"),
         port=read.whole("PORT", 8001, 1, 65_535),
-        workers=read.whole("WORKERS", os.cpu_count() or 1, 1, 64),
+        workers=workers,
         public_url=read.url("PUBLIC_URL"),
         environment=environment,
         secret_key=read.text("SECRET_KEY", DEVELOPMENT_SECRET_KEY),
@@ -96,24 +97,25 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         cleanup_gap=read.minutes("CLEANUP_GAP_MINUTES", 15, 24 * 60, low=0),
         refund_full_before=read.hours("REFUND_FULL_HOURS", 24),
         refund_half_before=read.hours("REFUND_HALF_HOURS", 2),
-        database_pool_size=read.whole("DATABASE_POOL_SIZE", 16, 1, 500),
+        database_pool_size=read.whole("DATABASE_POOL_SIZE", _pool_size_of(workers), 1, 500),
         fake_gateway_delay_s=read.number("FAKE_GATEWAY_DELAY_S", 0, 0, 3600),
         fake_gateway_fail_rate=read.number("FAKE_GATEWAY_FAIL_RATE", 0, 0, 1),
         fake_gateway_duplicate_rate=read.number("FAKE_GATEWAY_DUPLICATE_RATE", 0, 0, 1),
         fake_gateway_reorder=read.choice("FAKE_GATEWAY_REORDER", ("0", "1"), "0") == "1",
         fake_gateway_webhook_url=read.url("FAKE_GATEWAY_WEBHOOK_URL"),
-        log_format=read.choice(
-            "LOG_FORMAT", ("console", "json"), "json" if environment == "production" else "console"
-        ),
+        log_format=read.choice("LOG_FORMAT", ("console", "json"), "json" if environment == "production" else "console"),
     )
     if settings.refund_half_before > settings.refund_full_before:
         raise SettingsError("REFUND_HALF_HOURS: no more than REFUND_FULL_HOURS, please")
     if settings.production:
         _refuse_weak_secret("SECRET_KEY", settings.secret_key, DEVELOPMENT_SECRET_KEY)
-        _refuse_weak_secret(
-            "PAYMENT_WEBHOOK_SECRET", settings.payment_webhook_secret, DEVELOPMENT_WEBHOOK_SECRET
-        )
+        _refuse_weak_secret("PAYMENT_WEBHOOK_SECRET", settings.payment_webhook_secret, DEVELOPMENT_WEBHOOK_SECRET)
     return settings
+
+
+def _pool_size_of(workers: int) -> int:
+    """All processes together stay well below the 100 connections that PostgreSQL takes by default."""
+    return max(4, min(16, 64 // workers))
 
 
 def _refuse_weak_secret(name: str, value: str, default: str) -> None:

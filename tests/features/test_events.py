@@ -155,13 +155,17 @@ async def test_a_failure_after_the_time_ran_out_gives_no_more_time(case: Case) -
         "t=,v1=",
         "v1=00",
         "t=abc,v1=abc",
-        f"t={int(time.time())},v1={'0' * 64}",
-        f"t={int(time.time())}",
+        "t=NOW,v1=0000000000000000000000000000000000000000000000000000000000000000",
+        "t=NOW",
         "\u00e9",
     ],
 )
 async def test_a_bad_signature_is_401_and_nothing_happens(case: Case, header: str | None) -> None:
-    headers = {} if header is None else {"X-Payment-Signature": header.encode("latin-1")}
+    headers = (
+        {}
+        if header is None
+        else {"X-Payment-Signature": header.replace("NOW", str(int(time.time()))).encode("latin-1")}
+    )
     answer = await case.client.post(
         "/api/v1/payments/webhook",
         json=make.event(case.session, case.booking["id"]),

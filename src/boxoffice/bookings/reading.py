@@ -1,14 +1,14 @@
 """Bookings as their owners see them: the status as time has it, the seats from the booking's own lines."""
 
-import base64
 from datetime import datetime
-from typing import Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
 
 from boxoffice.bookings.states import BookingStatus
-from boxoffice.errors import MalformedError, UnknownError
+from boxoffice.catalog.paging import Page, decode, page
+from boxoffice.errors import UnknownError
 from boxoffice.postgres.pool import Connection
 
 
@@ -16,12 +16,6 @@ class BookingNotFoundError(UnknownError):
     """There is no such booking."""
 
     code = "booking_not_found"
-
-
-class BadCursorError(MalformedError):
-    """The cursor is none of ours."""
-
-    code = "bad_cursor"
 
 
 class BookedSeat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -91,13 +85,6 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     show: BookedShow
 
 
-class Bookings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A page of bookings, the newest first."""
-
-    items: list[Booking]
-    next_cursor: str | None
-
-
 # Everything that is shown of a booking, as one JSON document, so that one round trip reads one state. The payment
 # that is told is the one that bought the seats, else money that came in otherwise, else the latest attempt.
 _BOOKING = """
@@ -159,18 +146,17 @@ _LIST = f"""{_BOOKING}
 """
 
 
-async def list_bookings(conn: Connection, user_id: UUID, *, limit: int, cursor: str | None) -> Bookings:
-    """A page of a person's bookings.
+async def list_bookings(conn: Connection, user_id: UUID, *, limit: int, cursor: str | None) -> Page[Booking]:
+    """A page of a person's bookings, the newest first.
 
     Raises:
-        BadCursorError: the cursor came from somewhere else.
+        BadCursorError: the cursor is not one of this list.
     """
-    after_time, after_id = _decode(cursor)
+    after = decode(cursor, tuple[Annotated[datetime, msgspec.Meta(tz=True)], UUID])
+    after_time, after_id = after or (None, None)
     records = await conn.fetch(_LIST, user_id, after_time, after_id, limit + 1)
     found = [msgspec.convert(record["booking"], Booking) for record in records]
-    more = len(found) > limit
-    items = found[:limit]
-    return Bookings(items=items, next_cursor=_encode(items[-1]) if more else None)
+    return page(found, limit, lambda booking: (booking.created_at, booking.id))
 
 
 # Finds the show of a booking, which every other statement needs first.
@@ -189,16 +175,3 @@ async def locate_booking(conn: Connection, booking_id: UUID, *, owner: UUID | No
     if show_id is None:
         raise BookingNotFoundError(f"there is no booking {booking_id}")
     return show_id
-
-
-def _encode(last: Booking) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode([last.created_at, last.id])).decode()
-
-
-def _decode(cursor: str | None) -> tuple[Any, Any]:
-    if cursor is None:
-        return None, None
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[datetime, UUID])
-    except ValueError as error:
-        raise BadCursorError("send back nextCursor as it came") from error

@@ -14,10 +14,8 @@ from boxoffice.accounts import Caller, Role
 from boxoffice.bookings.cancellation import NotCancellableError, cancel_booking
 from boxoffice.bookings.creation import make_booking
 from boxoffice.bookings.reading import (
-    BadCursorError,
     Booking,
     BookingNotFoundError,
-    Bookings,
     find_booking,
     list_bookings,
     locate_booking,
@@ -235,7 +233,7 @@ async def bookings_of(
     user_id: FromPath[UUID],
     limit: Limit = PAGE_LIMIT_DEFAULT,
     cursor: Cursor = None,
-) -> Bookings:
+) -> Page[Booking]:
     """The newest first."""
     whose = on_behalf_of(caller, user_id)
     async with connection(office.pool) as conn:
