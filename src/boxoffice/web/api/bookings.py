@@ -20,6 +20,7 @@ from boxoffice.bookings.reading import (
     list_bookings,
     locate_booking,
 )
+from boxoffice.catalog.paging import BadCursorError, Page
 from boxoffice.errors import (
     ForbiddenError,
     KeyReusedError,
