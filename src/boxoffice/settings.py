@@ -19,6 +19,7 @@ HOLD_MINUTES_MAX: Final = 15.0
 """A hold is renewed up to this long from when it was first taken (spec, section 5)."""
 
 Number = TypeVar("Number", int, float)
+Choice = TypeVar("Choice", bound=str)
 
 
 class SettingsError(Exception):
@@ -134,11 +135,12 @@ class _Reader:
     def text(self, name: str, default: str) -> str:
         return self._environ.get(name, "").strip() or default
 
-    def choice(self, name: str, choices: tuple[str, ...], default: str) -> "str":
-        value = self.text(name, default)
-        if value not in choices:
-            raise SettingsError(f"{name}: one of {', '.join(choices)}, please; not {value!r}")
-        return value
+    def choice(self, name: str, choices: tuple[Choice, ...], default: Choice) -> Choice:
+        text = self.text(name, default)
+        for choice in choices:
+            if choice == text:
+                return choice
+        raise SettingsError(f"{name}: one of {', '.join(choices)}, please; not {text!r}")
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         return self._within(name, int, default, low, high)

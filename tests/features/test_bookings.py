@@ -51,7 +51,7 @@ async def test_someone_elses_booking_does_not_exist(client: httpx.AsyncClient, p
     show, owner, stranger = await make.show(pool), await make.guest(client), await make.guest(client)
     staff = await make.member(client, pool, "staff")
     made = await make.booking(client, owner, show, show.seats[0])
-    asks = [
+    asks: list[tuple[str, str, dict[str, str] | None]] = [
         ("GET", f"/api/v1/bookings/{made['id']}", None),
         ("PATCH", f"/api/v1/bookings/{made['id']}/cancel", None),
         ("GET", f"/api/v1/payments/status/{made['id']}", None),
@@ -168,7 +168,8 @@ async def test_one_open_session_however_often_it_is_asked_for(client: httpx.Asyn
 async def test_my_bookings_come_in_pages_newest_first(client: httpx.AsyncClient, pool: Pool) -> None:
     show, buyer = await make.show(pool), await make.guest(client)
     made = [(await make.booking(client, buyer, show, seat))["id"] for seat in show.seats[:5]]
-    url, seen, cursor = f"/api/v1/bookings/user/{buyer.id}", [], None
+    url, cursor = f"/api/v1/bookings/user/{buyer.id}", None
+    seen: list[str] = []
     while True:
         params = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
         page = (await client.get(url, params=params, headers=buyer.headers)).json()

@@ -8,6 +8,7 @@ import make
 from boxoffice.postgres.pool import Pool
 from boxoffice.seating.holds import tidy_lapsed
 from boxoffice.seating.live import LiveSeats, Quiet, SeatsChanged, StartOver
+from boxoffice.web.api.seats import wire_form
 from boxoffice.web.office import Office
 
 
@@ -162,16 +163,14 @@ async def test_listeners_hear_of_holds_lapses_and_what_they_missed(client: httpx
     assert await anext(lost) == StartOver(version=lapsed.version)
     for stream in (events, returning, lost):
         await stream.aclose()  # type: ignore[attr-defined]
-    assert not live._watched  # noqa: SLF001  (nobody listens, so nobody looks)
+    assert live.shows_watched == 0
 
 
 async def test_the_stream_speaks_server_sent_events(office: Office, client: httpx.AsyncClient, pool: Pool) -> None:
-    from boxoffice.web.api.seats import _message  # noqa: PLC0415, PLC2701  (the wire form, without an endless request)
-
     show = await make.show(pool)
     assert (await read(client, show))["version"] == 0
-    text = _message(StartOver(version=7)).encode().decode()
+    text = wire_form(StartOver(version=7)).encode().decode()
     assert "event: reset" in text
     assert "id: 7" in text
     assert 'data: {"version":7}' in text
-    assert _message(Quiet()).encode().startswith(b": still here")
+    assert wire_form(Quiet()).encode().startswith(b": still here")

@@ -65,6 +65,11 @@ class LiveSeats:
         self._look_every_s = look_every_s
         self._watched: dict[UUID, _Watched] = {}
 
+    @property
+    def shows_watched(self) -> int:
+        """How many shows this process looks at."""
+        return len(self._watched)
+
     async def listen(self, show_id: UUID, last_seen: int | None) -> AsyncIterator[LiveEvent]:
         """What happens to the show's seats from ``last_seen`` on (None: from now on), for ever.
 

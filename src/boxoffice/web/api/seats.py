@@ -110,12 +110,13 @@ async def seat_events(
 
 
 async def _messages(first: LiveEvent, events: AsyncIterator[LiveEvent]) -> AsyncIterator[ServerSentEventMessage]:
-    yield _message(first)
+    yield wire_form(first)
     async for event in events:
-        yield _message(event)
+        yield wire_form(event)
 
 
-def _message(event: LiveEvent) -> ServerSentEventMessage:
+def wire_form(event: LiveEvent) -> ServerSentEventMessage:
+    """The event as the stream carries it."""
     if isinstance(event, Quiet):
         return ServerSentEventMessage(comment="still here")
     name = "seats" if isinstance(event, SeatsChanged) else "reset"
