@@ -1,28 +1,78 @@
-"""Every SQL constant of the code is a statement that the migrated schema accepts."""
+"""Every SQL constant of the code is a statement that the migrated schema accepts, and gives the row that is read."""
 
 import importlib
 import pkgutil
 import re
+import types
 from collections.abc import Iterator
-from typing import Any, cast
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
 
 import asyncpg
+import msgspec
 
 import boxoffice
-from boxoffice.postgres.pool import Pool, connection
+from boxoffice.postgres.pool import Pool, Row, connection
 
 STARTS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.DOTALL)
 CONSTANT = re.compile(r"_{0,2}[A-Z][A-Z0-9_]*$")
 
+# Which statements feed which row, by the module of the statements. A row of another module is named in full.
+READ_AS = {
+    "boxoffice.accounts.accounts": {
+        "Account": ("_PUT_ACCOUNT", "_FIND_ACCOUNT"),
+        "_Secret": ("_FIND_BY_EMAIL",),
+    },
+    "boxoffice.accounts.sessions": {"boxoffice.accounts.callers.Caller": ("_ROTATE", "_FIND")},
+    "boxoffice.bookings.cancellation": {"Paid": ("_LOCK",)},
+    "boxoffice.bookings.settlement": {"Books": ("_LOCK_PAYMENT",)},
+    "boxoffice.catalog.movies": {"Movie": ("_ADD", "_LOCK", "_CHANGE", "_FIND", "_LIST")},
+    "boxoffice.catalog.theatres": {
+        "Theatre": ("_ADD_THEATRE", "_CHANGE_THEATRE", "_FIND_THEATRE", "_LIST_THEATRES"),
+        "Screen": ("_ADD_SCREEN", "_LOCK_SCREEN", "_FIND_SCREEN", "_LIST_SCREENS"),
+    },
+    "boxoffice.payments.fake": {"_Session": ("_TAKE_BACK", "_FIND", "_DECIDE", "_EXPIRE_LAPSED")},
+    "boxoffice.payments.refunds": {"Refund": ("_LIST",), "_Unsent": ("_UNSENT",)},
+    "boxoffice.payments.sessions": {"Payment": ("_LIVE", "_OPENED", "_PAYMENTS")},
+    "boxoffice.seating.claims": {"Claimed": ("_HOLD", "_BOOK")},
+    "boxoffice.seating.seat_map": {"SeatRow": ("_SEATS",)},
+}
 
-def _statements() -> Iterator[tuple[str, str]]:
+# What a column of a type becomes in Python, for those whose kind a row can state.
+COLUMN_TYPES: dict[type, set[str]] = {
+    UUID: {"uuid"},
+    str: {"text", "varchar"},
+    int: {"int2", "int4", "int8"},
+    bool: {"bool"},
+    float: {"float4", "float8"},
+    datetime: {"timestamptz"},
+}
+
+
+def _modules() -> Iterator[types.ModuleType]:
     for module in pkgutil.walk_packages(boxoffice.__path__, "boxoffice."):
         # Alembic loads its scripts itself, and only while it runs them.
-        if module.name.startswith("boxoffice.postgres.migrations"):
-            continue
-        for name, value in vars(importlib.import_module(module.name)).items():
+        if not module.name.startswith("boxoffice.postgres.migrations"):
+            yield importlib.import_module(module.name)
+
+
+def _statements() -> Iterator[tuple[str, str]]:
+    for module in _modules():
+        for name, value in vars(module).items():
             if isinstance(value, str) and CONSTANT.match(name) and STARTS.match(value):
-                yield f"{module.name}.{name}", value
+                yield f"{module.__name__}.{name}", value
+
+
+def _pairs() -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    """Each statement of the table above, with the row that it feeds."""
+    for module, rows in READ_AS.items():
+        for name, statements in rows.items():
+            home, _, kind = name.rpartition(".")
+            found: type[msgspec.Struct] = getattr(importlib.import_module(home or module), kind)
+            for statement in statements:
+                yield f"{module}.{statement}", found
 
 
 async def test_every_statement_fits_the_schema(pool: Pool) -> None:
@@ -31,16 +81,60 @@ async def test_every_statement_fits_the_schema(pool: Pool) -> None:
     async with connection(pool) as conn:
         for name, statement in statements.items():
             try:
-                prepared = await cast("Any", conn).prepare(statement)
+                columns = [column for column, _ in await _columns(conn, statement)]
             except asyncpg.PostgresError as error:
                 refused[name] = str(error)
                 continue
-            columns = [str(attribute.name) for attribute in prepared.get_attributes()]
             if len(columns) != len(set(columns)):
                 refused[name] = f"two columns of one name make no row: {columns}"
 
     assert len(statements) > 50
     assert {name: why for name, why in refused.items() if not _is_part(name, statements)} == {}
+
+
+async def test_the_columns_of_a_statement_are_the_fields_of_its_row(pool: Pool) -> None:
+    statements = dict(_statements())
+    differ: dict[str, str] = {}
+    async with connection(pool) as conn:
+        for name, kind in _pairs():
+            columns = dict(await _columns(conn, statements[name]))
+            fields = get_type_hints(kind)
+            if set(columns) != set(fields):
+                differ[name] = f"columns and {kind.__name__} differ in {sorted(set(columns) ^ set(fields))}"
+                continue
+            wrong = {field: columns[field] for field, hint in fields.items() if not _fits(columns[field], hint)}
+            if wrong:
+                differ[name] = f"{kind.__name__} has other types than the columns {wrong}"
+
+    assert differ == {}
+
+
+def test_every_row_is_fed_by_a_statement_of_the_table_above() -> None:
+    rows = {
+        f"{value.__module__}.{value.__name__}"
+        for module in _modules()
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Row) and value is not Row
+    }
+
+    assert rows - {f"{kind.__module__}.{kind.__name__}" for _, kind in _pairs()} == set()
+
+
+async def _columns(conn: Any, statement: str) -> list[tuple[str, str]]:
+    """The names and types of what the statement returns; PostgreSQL checks all of it on the way."""
+    prepared = await conn.prepare(statement)
+    return [(str(column.name), str(column.type.name)) for column in prepared.get_attributes()]
+
+
+def _fits(column_type: str, hint: Any) -> bool:
+    """Whether a column can be what a field says; what a field leaves open fits."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    allowed = (COLUMN_TYPES.get(str if _is_word(kind) else kind) for kind in kinds if kind is not types.NoneType)
+    return all(names is None or column_type in names for names in allowed)
+
+
+def _is_word(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, StrEnum)
 
 
 def _is_part(name: str, statements: dict[str, str]) -> bool:

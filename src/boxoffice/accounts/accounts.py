@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from boxoffice.accounts.attempts import Attempts
 from boxoffice.accounts.callers import Caller, InvalidTokenError, Role
@@ -49,7 +50,7 @@ class Account(Row, frozen=True, kw_only=True):
     guest: bool
 
 
-class Grant(Row, frozen=True, kw_only=True):
+class Grant(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The tokens of a session: one to call with, and one to get the next pair with."""
 
     user_id: UUID
