@@ -1,0 +1,124 @@
+"""Durable work is done at least once, whatever dies meanwhile."""
+
+import asyncio
+import signal
+import sys
+import textwrap
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from workers import (
+    EVERY_SECOND,
+    PATIENCE_S,
+    at_work,
+    make_jobs,
+    queue_is_empty,
+    until,
+)
+
+from boxoffice.jobs import EVERY_MINUTE, RECURRING, Recurring
+from boxoffice.payments.webhooks import DELIVER_WEBHOOK
+from boxoffice.postgres.pool import Pool
+from boxoffice.postgres.queue import enqueue
+
+WORKER = """
+    import asyncio
+    import sys
+    from pathlib import Path
+
+    from boxoffice.jobs import JobContext, Jobs, Pace
+    from boxoffice.postgres.pool import connect_pool
+
+    async def main(dsn: str, begun: Path, ended: Path, lasts_s: float) -> None:
+        async def deliver(delivery_id: str, attempt: int) -> None:
+            begun.touch()
+            await asyncio.sleep(lasts_s)
+            ended.touch()
+
+        async def nothing() -> int:
+            return 0
+
+        pool = await connect_pool(dsn, size=2)
+        context = JobContext(pool=pool, gateways={}, expire_gateway_sessions=nothing, deliver_webhook=deliver)
+        pace = Pace(poll_s=0.1, heartbeat_s=0.2, dead_after_s=1.0, shutdown_s=10.0)
+        await Jobs(dsn, context, recurring=(), pace=pace).work()
+        await pool.close()
+
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])))
+"""
+
+
+@asynccontextmanager
+async def worker_process(folder: Path, dsn: str, lasts_s: float) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A worker in a process of its own, in the middle of a job that takes so long."""
+    script = folder / "worker.py"
+    script.write_text(textwrap.dedent(WORKER))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(script), dsn, str(folder / "begun"), str(folder / "ended"), str(lasts_s))
+    )
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not (folder / "begun").exists():  # noqa: ASYNC110  (another process makes it)
+                await asyncio.sleep(0.05)
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_the_job_of_a_killed_worker_runs_again(pool: Pool, dsn: str, tmp_path: Path) -> None:
+    async with pool.acquire() as conn:
+        await enqueue(conn, DELIVER_WEBHOOK, delivery_id="d1", attempt=0)
+    async with worker_process(tmp_path, dsn, 3600) as process:
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    assert await pool.fetchval("SELECT status::text FROM procrastinate_jobs") == "doing"
+    again: list[tuple[str, int]] = []
+
+    async def deliver(delivery_id: str, attempt: int) -> None:
+        again.append((delivery_id, attempt))
+
+    (stalled,) = [job for job in RECURRING if job.name == "queue.retry_stalled"]
+    assert stalled.cron == EVERY_MINUTE
+    soon = Recurring(name=stalled.name, cron=EVERY_SECOND, why=stalled.why, run=stalled.run)
+    async with at_work(make_jobs(pool, dsn, deliver=deliver, recurring=(soon,))):
+        async with asyncio.timeout(PATIENCE_S):
+            while not again:  # noqa: ASYNC110  (the worker's callback appends)
+                await asyncio.sleep(0.05)
+    assert again == [("d1", 0)]
+
+
+async def test_a_worker_told_to_stop_ends_its_job_first(pool: Pool, dsn: str, tmp_path: Path) -> None:
+    async with pool.acquire() as conn:
+        await enqueue(conn, DELIVER_WEBHOOK, delivery_id="d1", attempt=0)
+    async with worker_process(tmp_path, dsn, 1) as process:
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await process.wait() == 0
+    assert (tmp_path / "ended").exists()
+    assert await queue_is_empty(pool)
+    assert await pool.fetchval("SELECT count(*) FROM procrastinate_workers") == 0
+
+
+async def test_a_worker_that_loses_its_database_starts_anew(pool: Pool, dsn: str) -> None:
+    done = asyncio.Event()
+
+    async def deliver(_: str, __: int) -> None:
+        done.set()
+
+    async with at_work(make_jobs(pool, dsn, deliver=deliver)):
+        await until(lambda: _lives(pool))
+        await pool.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND application_name = 'boxoffice-jobs'"""
+        )
+        async with pool.acquire() as conn:
+            await enqueue(conn, DELIVER_WEBHOOK, delivery_id="d2", attempt=0)
+        async with asyncio.timeout(PATIENCE_S):
+            await done.wait()
+
+
+async def _lives(pool: Pool) -> bool:
+    return await pool.fetchval("SELECT count(*) FROM procrastinate_workers") == 1
