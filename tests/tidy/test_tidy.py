@@ -136,6 +136,21 @@ def test_a_decision_says_why_and_what_enforces_it(path: Path) -> None:
     assert not missing
 
 
+def test_every_test_that_the_documents_name_exists() -> None:
+    tests = {str(path.relative_to(ROOT / "tests")): path for path in (ROOT / "tests").rglob("test_*.py")}
+    missing: list[str] = []
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        named = re.findall(
+            r"\b((?:\w+/)+test_\w+\.py)(?:::(test_\w+))?", page.read_text(encoding="utf-8").replace("tests/", "")
+        )
+        for file, test in named:
+            found = tests.get(file)
+            if found is None or (test and f"def {test}(" not in found.read_text(encoding="utf-8")):
+                missing.append(f"{name(page)}: {file}::{test}")
+
+    assert not missing
+
+
 @pytest.mark.parametrize("path", PYTHON, ids=name)
 def test_a_silenced_rule_is_named_and_no_path_of_a_machine_is_written_down(path: Path) -> None:
     with tokenize.open(path) as file:
