@@ -1,7 +1,8 @@
 """Every error as RFC 9457 problem details; the one place where errors get their HTTP status."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -44,13 +45,38 @@ AnyRequest = Request[Any, Any, State]
 
 
 class Problem(msgspec.Struct, kw_only=True, rename="camel"):
-    """Problem details (RFC 9457): ``code`` is stable, ``detail`` is for people."""
+    """Problem details (RFC 9457): `code` is stable, `detail` is for people. Some problems have further members."""
 
     type: str
     title: str
     status: int
     detail: str
     code: str
+    errors: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    """What is wrong, by field."""
+    show_seat_ids: list[UUID] | msgspec.UnsetType = msgspec.UNSET
+    """The seats in the way, or those that make no sense here."""
+
+
+EXAMPLE_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "malformed": {"errors": {"limit": "Expected `int` <= 100"}},
+    "seats_taken": {"showSeatIds": ["6b1f0c52-8d4e-4f3a-9c77-3e2d1a0b5001"]},
+    "unknown_seats": {"showSeatIds": ["6b1f0c52-8d4e-4f3a-9c77-3e2d1a0b5009"]},
+    "repeated_seats": {"showSeatIds": ["6b1f0c52-8d4e-4f3a-9c77-3e2d1a0b5001"]},
+    "seat_limit_reached": {"limit": 10},
+    "booking_not_cancellable": {"bookingStatus": "CONFIRMED"},
+    "booking_not_refundable": {"bookingStatus": "PENDING"},
+    "refund_window_closed": {"refundPercentage": 0},
+    "session_decided": {"sessionStatus": "paid"},
+    "show_overlaps": {"showId": "9a6e1d7c-2b54-4e0f-8d3b-1c7e5f2a4002"},
+    "show_in_past": {"errors": {"startTime": "must be in the future"}},
+    "unknown_timezone": {"errors": {"timezone": "is none that we know"}},
+}
+"""By code: the further members that such a problem has, for the documentation."""
+
+METHOD_NOT_ALLOWED: Final = ("This address does not take that method", "method_not_allowed")
+UNSUPPORTED_MEDIA_TYPE: Final = ("This media type is not taken here", "unsupported_media_type")
+INTERNAL_ERROR: Final = ("Something went wrong here", "internal_error")
 
 
 def status_of(error: type[BoxOfficeError]) -> int:
@@ -76,13 +102,50 @@ def problems(*errors: type[BoxOfficeError]) -> dict[int, ResponseSpec]:
                 Example(
                     id=error.code,
                     summary=error.title(),
-                    value=_members(status, error.code, error.title(), error.title()),
+                    value=_members(status, error.code, error.title(), error.title())
+                    | dict(EXAMPLE_MEMBERS.get(error.code, {})),
                 )
                 for error in found
             ],
         )
         for status, found in sorted(by_status.items())
     }
+
+
+class ProblemKind(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of problem, as its page tells it."""
+
+    code: str
+    title: str
+    status: int
+    members: list[str]
+    """Further members of such a problem."""
+
+
+def every_problem() -> list[ProblemKind]:
+    """All that the service may answer, by status and code."""
+    kinds = {
+        error.code: ProblemKind(
+            code=error.code,
+            title=error.title(),
+            status=status_of(error),
+            members=list(EXAMPLE_MEMBERS.get(error.code, {})),
+        )
+        for error in reversed(list(_descendants(BoxOfficeError)))
+    }
+    for status, (title, code) in {
+        405: METHOD_NOT_ALLOWED,
+        415: UNSUPPORTED_MEDIA_TYPE,
+        500: INTERNAL_ERROR,
+    }.items():
+        kinds[code] = ProblemKind(code=code, title=title, status=status, members=[])
+    return sorted(kinds.values(), key=lambda kind: (kind.status, kind.code))
+
+
+def _descendants(error: type[BoxOfficeError]) -> Iterator[type[BoxOfficeError]]:
+    for child in error.__subclasses__():
+        yield child
+        yield from _descendants(child)
 
 
 def on_box_office_error(_: AnyRequest, error: BoxOfficeError) -> Response[dict[str, Any]]:
@@ -113,9 +176,9 @@ def on_http_error(request: AnyRequest, error: HTTPException) -> Response[dict[st
     title, code = {
         400: (MalformedError.title(), MalformedError.code),
         404: (UnknownError.title(), UnknownError.code),
-        405: ("This address does not take that method", "method_not_allowed"),
+        405: METHOD_NOT_ALLOWED,
         413: (TooLargeError.title(), TooLargeError.code),
-        415: ("This media type is not taken here", "unsupported_media_type"),
+        415: UNSUPPORTED_MEDIA_TYPE,
     }.get(error.status_code, (error.detail, "refused"))
     return _answer(error.status_code, code, title, error.detail, {}, dict(error.headers or {}))
 
@@ -134,7 +197,21 @@ def on_database_gone(request: AnyRequest, error: Exception) -> Response[dict[str
 def on_unexpected(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
     """A defect of ours: logged with its trace, told without details."""
     log.error("unexpected error", path=request.url.path, exc_info=error)
-    return _answer(500, "internal_error", "Something went wrong here", "the error was logged; please try again", {}, {})
+    title, code = INTERNAL_ERROR
+    return _answer(500, code, title, "the error was logged; please try again", {}, {})
+
+
+def on_misused_connection(request: AnyRequest, error: asyncpg.InterfaceError) -> Response[dict[str, Any]]:
+    """A pool that is closing, a connection that was closed or is in use; a bad argument, though, is our defect."""
+    if isinstance(error, ValueError):
+        return on_unexpected(request, error)
+    return on_database_gone(request, error)
+
+
+def on_lost_race(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
+    """PostgreSQL ended one of several transactions that were in each other's way: nothing of it took effect."""
+    log.warning("transaction lost", path=request.url.path, error=repr(error))
+    return on_box_office_error(request, UnavailableError("others were in the way; try again", retry_after_s=1))
 
 
 def on_recursion(request: AnyRequest, error: RecursionError) -> Response[dict[str, Any]]:
@@ -155,6 +232,10 @@ EXCEPTION_HANDLERS: Final = {
     asyncpg.InsufficientResourcesError: on_database_gone,
     asyncpg.CannotConnectNowError: on_database_gone,
     asyncpg.LockNotAvailableError: on_database_gone,
+    asyncpg.InterfaceError: on_misused_connection,
+    asyncpg.DeadlockDetectedError: on_lost_race,
+    asyncpg.SerializationError: on_lost_race,
+    # Time-outs, too: they are OSErrors.
     OSError: on_database_gone,
     RecursionError: on_recursion,
     Exception: on_unexpected,

@@ -7,8 +7,10 @@ import msgspec
 from litestar.params import Parameter
 from msgspec import Meta
 
-NO_NUL: Final = r"^[^\x00]*$"
-NO_CONTROL: Final = r"^[^\x00-\x1f\x7f]*$"
+# `\Z`, since `$` would let a final line break pass. The documentation has them as ECMAScript writes them.
+NO_NUL: Final = r"\A[^\x00]*\Z"
+NO_CONTROL: Final = r"\A[^\x00-\x1f\x7f]*\Z"
+PRINTABLE: Final = r"\A[\x20-\x7e]+\Z"
 SEATS_A_REQUEST_MAX: Final = 10
 PAGE_LIMIT_MAX: Final = 100
 PAGE_LIMIT_DEFAULT: Final = 20

@@ -1,12 +1,15 @@
 """The Idempotency-Key header at the door: reading it, and answering with what it brought."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from litestar import Response
 from litestar.params import HeaderParameter
 
 from boxoffice.errors import MalformedError
 from boxoffice.idempotency import KEY_LENGTH_MAX, Outcome
+from boxoffice.web.fields import PRINTABLE
+
+REPLAYED_HEADER: Final = "Idempotent-Replayed"
 
 IdempotencyKey = Annotated[
     str | None,
@@ -15,7 +18,7 @@ IdempotencyKey = Annotated[
         required=False,
         min_length=1,
         max_length=KEY_LENGTH_MAX,
-        pattern=r"^[\x20-\x7e]+$",
+        pattern=PRINTABLE,
         description="Same key and payload: the first answer again, with `Idempotent-Replayed: true`.",
     ),
 ]
@@ -23,7 +26,7 @@ IdempotencyKey = Annotated[
 
 def answer(outcome: Outcome, status: int) -> Response[Any]:
     """The response to an operation that may have been done before."""
-    headers = {"Idempotent-Replayed": "true"} if outcome.replayed else {}
+    headers = {REPLAYED_HEADER: "true"} if outcome.replayed else {}
     return Response(outcome.answer, status_code=status, headers=headers)
 
 

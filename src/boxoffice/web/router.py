@@ -9,43 +9,35 @@ from litestar import Litestar, Request, Router
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme, Tag
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 from litestar.template.config import TemplateConfig
 
 from boxoffice.accounts import Caller
 from boxoffice.web.api import auth, bookings, health, movies, payments, seats, shows, theatres
+from boxoffice.web.documentation import Documentation
 from boxoffice.web.errors import EXCEPTION_HANDLERS
 from boxoffice.web.identity import identify
 from boxoffice.web.observe import ObserveMiddleware
 from boxoffice.web.office import Office
-from boxoffice.web.pages import fake_checkout
+from boxoffice.web.pages import fake_checkout, problems
 
 BODY_BYTES_MAX: Final = 64 * 1024
 COMPRESS_FROM_BYTES: Final = 600
 """Smaller bodies fit in one packet anyway."""
 _HERE: Final = Path(__file__).parent
 
-DESCRIPTION: Final = """\
-A cinema's box office: browse films and shows, see a live seat map, hold seats, book, pay, be refunded.
 
-**One seat, one holder; paid means seated or refunded; nothing is lost.**
-
-Get an identity from `POST /api/v1/auth/guest` and send it as `Authorization: Bearer …`. Money is in minor
-units (paise) beside its currency, times are UTC, errors are RFC 9457 problem details with a stable `code`.
-Every POST that changes something takes an `Idempotency-Key`.
-"""
-
-TAGS: Final = [
-    Tag(name="identity", description="Who is calling."),
-    Tag(name="catalogue", description="Films, theatres with their screens, and shows."),
-    Tag(name="seats", description="The seat map of a show, as it is now and as it changes."),
-    Tag(name="bookings", description="Holding, booking, cancelling."),
-    Tag(name="payments", description="Paying and being refunded."),
-    Tag(name="operation", description="For those who run the service."),
+API_ROUTES: Final = [
+    *health.ROUTES,
+    *auth.ROUTES,
+    *movies.ROUTES,
+    *theatres.ROUTES,
+    *shows.ROUTES,
+    *seats.ROUTES,
+    *bookings.ROUTES,
+    *payments.ROUTES,
+    *fake_checkout.ROUTES,
 ]
 
 
@@ -55,24 +47,11 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
     def lifespan(app: Litestar) -> AbstractAsyncContextManager[None]:
         return _Opened(app, open_office)
 
-    api = Router(
-        path="/api/v1",
+    app = Litestar(
         route_handlers=[
-            *health.ROUTES,
-            *auth.ROUTES,
-            *movies.ROUTES,
-            *theatres.ROUTES,
-            *shows.ROUTES,
-            *seats.ROUTES,
-            *bookings.ROUTES,
-            *payments.ROUTES,
-            *fake_checkout.ROUTES,
-        ],
-    )
-    return Litestar(
-        route_handlers=[
-            api,
+            Router(path="/api/v1", route_handlers=API_ROUTES),
             health.metrics,
+            *problems.ROUTES,
             create_static_files_router(path="/static", directories=[_HERE / "static"], include_in_schema=False),
         ],
         lifespan=[lifespan],
@@ -83,38 +62,18 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
             "visitor": Provide(_visitor, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,  # pyright: ignore[reportArgumentType]  (each takes its own kind)
-        middleware=[ObserveMiddleware()],
         compression_config=CompressionConfig(
             backend="gzip", gzip_compress_level=5, minimum_size=COMPRESS_FROM_BYTES, exclude=["/events$"]
         ),
         request_max_body_size=BODY_BYTES_MAX,
         template_config=TemplateConfig(directory=_HERE / "templates", engine=JinjaTemplateEngine),
-        openapi_config=_documentation(),
+        openapi_config=Documentation(API_ROUTES),
         logging_config=None,
         debug=False,
     )
-
-
-def _documentation() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="Box office",
-        version="1.0.0",
-        description=DESCRIPTION,
-        path="/api/docs",
-        tags=TAGS,
-        use_handler_docstrings=True,
-        security=[{"bearer": []}, {}],
-        components=Components(
-            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
-        ),
-        render_plugins=[
-            SwaggerRenderPlugin(
-                js_url="/static/swagger/swagger-ui-bundle.js",
-                css_url="/static/swagger/swagger-ui.css",
-                standalone_preset_js_url="/static/swagger/swagger-ui-standalone-preset.js",
-            )
-        ],
-    )
+    # Around routing and not inside a route, so that what no route takes is observed, too.
+    app.asgi_handler = ObserveMiddleware()(app.asgi_handler)
+    return app
 
 
 class _Opened(AbstractAsyncContextManager[None]):

@@ -12,7 +12,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from boxoffice.errors import UnavailableError
 from boxoffice.postgres.migrate import newest
 from boxoffice.postgres.pool import connection
+from boxoffice.web.documentation import NEEDS_NOTHING
 from boxoffice.web.errors import problems
+from boxoffice.web.examples import answers
+from boxoffice.web.identity import IGNORES_IDENTITY
 from boxoffice.web.office import Office
 
 log = structlog.get_logger(__name__)
@@ -31,7 +34,15 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     status: str
 
 
-@get("/health", operation_id="health", summary="Alive", tags=["operation"], sync_to_thread=False)
+@get(
+    "/health",
+    operation_id="health",
+    summary="Alive",
+    tags=["operation"],
+    opt={IGNORES_IDENTITY: True, NEEDS_NOTHING: True},
+    responses={200: answers(Health, Health(status="ok"), "It lives.")},
+    sync_to_thread=False,
+)
 def health() -> Health:
     """The process answers."""
     return Health(status="ok")
@@ -48,7 +59,8 @@ SELECT version_num FROM alembic_version
     operation_id="ready",
     summary="Able to work",
     tags=["operation"],
-    responses=problems(NotReadyError),
+    opt={IGNORES_IDENTITY: True, NEEDS_NOTHING: True},
+    responses={200: answers(Health, Health(status="ready"), "It can work.")} | problems(NotReadyError),
 )
 async def ready(office: NamedDependency[Office]) -> Health:
     """The database answers and has the schema that this code needs."""
@@ -63,7 +75,7 @@ async def ready(office: NamedDependency[Office]) -> Health:
     return Health(status="ready")
 
 
-@get("/metrics", include_in_schema=False, sync_to_thread=False)
+@get("/metrics", include_in_schema=False, opt={IGNORES_IDENTITY: True}, sync_to_thread=False)
 def metrics() -> Response[bytes]:
     """All metrics in Prometheus' text format; of all web processes where they share a folder for it."""
     registry = REGISTRY

@@ -1,34 +1,105 @@
 """The seat map of a show, what can be taken now, and changes as they happen."""
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get
+from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from boxoffice.accounts import Caller
+from boxoffice.catalog.layouts import RowLayout, SeatPlace
 from boxoffice.catalog.theatres import ScreenLayout, ScreenNotFoundError, screen_layout
 from boxoffice.errors import ForbiddenError, MalformedError, UnidentifiedError
 from boxoffice.postgres.pool import connection
-from boxoffice.seating.claims import ShowNotFoundError
 from boxoffice.seating.live import LiveEvent, Quiet, SeatsChanged
-from boxoffice.seating.seat_map import AvailableSeats, SeatMap, available_of, read_seat_map
+from boxoffice.seating.refusals import ShowNotFoundError
+from boxoffice.seating.seat_map import (
+    AvailableSeats,
+    SeatMap,
+    SeatOnMap,
+    SeatSummary,
+    available_of,
+    read_seat_map,
+)
 from boxoffice.web.errors import problems
+from boxoffice.web.examples import SCREEN_ID, SEAT_A1, SEAT_A2, SEAT_B1, SHOW_ID, answers
 from boxoffice.web.identity import on_behalf_of
 from boxoffice.web.office import Office
 
 OptionalUser = Annotated[
     UUID | None, QueryParameter(name="userId", required=False, description="Yours, or anybody's for staff.")
 ]
-IfNoneMatch = Annotated[str | None, HeaderParameter(name="If-None-Match", required=False)]
+IfNoneMatch = Annotated[
+    str | None,
+    HeaderParameter(name="If-None-Match", required=False, description="The `ETag` of the map that you have."),
+]
 LastEventId = Annotated[
     str | None,
     HeaderParameter(name="Last-Event-ID", required=False, description="The last `version` that was seen."),
 ]
+
+_MAP: Final = SeatMap(
+    show_id=SHOW_ID,
+    version=7,
+    seats=[
+        SeatOnMap(
+            id=SEAT_A1,
+            row="A",
+            number=1,
+            price=25_000,
+            tier="REGULAR",
+            kind="standard",
+            status="held_by_me",
+            hold_expires_at=datetime(2030, 1, 31, 12, 5, tzinfo=UTC),
+        ),
+        SeatOnMap(id=SEAT_A2, row="A", number=2, price=25_000, tier="REGULAR", kind="standard", status="available"),
+        SeatOnMap(id=SEAT_B1, row="B", number=1, price=60_000, tier="VIP", kind="wheelchair", status="booked"),
+    ],
+    summary=SeatSummary(total=3, available=1, held=0, held_by_me=1, booked=1),
+)
+_LAYOUT: Final = ScreenLayout(
+    screen_id=SCREEN_ID,
+    total_seats=3,
+    rows=["A", "B"],
+    layout=[
+        RowLayout(
+            row="A",
+            seats=[
+                SeatPlace(number=1, tier="REGULAR", kind="standard", x=0, y=0),
+                SeatPlace(number=2, tier="REGULAR", kind="standard", x=1, y=0),
+            ],
+        ),
+        RowLayout(row="B", seats=[SeatPlace(number=1, tier="VIP", kind="wheelchair", x=0.5, y=1)]),
+    ],
+)
+_EVENTS: Final = f"""\
+id: 7
+event: reset
+data: {{"version":7}}
+
+id: 9
+event: seats
+data: {{"version":9,"changes":[{{"id":"{SEAT_A2}","status":"held"}}]}}
+
+: still here
+
+"""
+_ETAG: Final = ResponseHeader(
+    name="ETag", documentation_only=True, description="Names this map as this caller sees it; weak."
+)
+_MAP_SPEC: Final = {
+    200: answers(SeatMap, _MAP, "The map."),
+    304: ResponseSpec(data_container=None, description="The map is still the one that `If-None-Match` names."),
+}
 
 
 @get(
@@ -36,7 +107,8 @@ LastEventId = Annotated[
     operation_id="seatMap",
     summary="The seat map of a show",
     tags=["seats"],
-    responses=problems(MalformedError, UnidentifiedError, ForbiddenError, ShowNotFoundError),
+    response_headers=[_ETAG],
+    responses=_MAP_SPEC | problems(MalformedError, UnidentifiedError, ForbiddenError, ShowNotFoundError),
 )
 async def seat_map(
     office: NamedDependency[Office],
@@ -66,7 +138,8 @@ async def seat_map(
     operation_id="availableSeats",
     summary="The seats that can be taken now",
     tags=["seats"],
-    responses=problems(MalformedError, ShowNotFoundError),
+    responses={200: answers(AvailableSeats, available_of(_MAP), "The free seats.")}
+    | problems(MalformedError, ShowNotFoundError),
 )
 async def available_seats(office: NamedDependency[Office], show_id: FromPath[UUID]) -> AvailableSeats:
     """The free seats of a show, by row, then number."""
@@ -79,7 +152,7 @@ async def available_seats(office: NamedDependency[Office], show_id: FromPath[UUI
     operation_id="screenLayout",
     summary="The layout of a screen",
     tags=["seats"],
-    responses=problems(MalformedError, ScreenNotFoundError),
+    responses={200: answers(ScreenLayout, _LAYOUT, "The layout.")} | problems(MalformedError, ScreenNotFoundError),
 )
 async def layout(office: NamedDependency[Office], screen_id: FromPath[UUID]) -> ScreenLayout:
     """Where each seat of a screen stands, good enough to draw."""
@@ -92,7 +165,16 @@ async def layout(office: NamedDependency[Office], screen_id: FromPath[UUID]) -> 
     operation_id="seatEvents",
     summary="Changes of the seat map as they happen",
     tags=["seats"],
-    responses=problems(MalformedError, ShowNotFoundError),
+    responses={
+        200: ResponseSpec(
+            data_container=str,
+            media_type="text/event-stream",
+            generate_examples=False,
+            description="Events for as long as the connection lasts.",
+            examples=[Example(id="example", value=_EVENTS)],
+        )
+    }
+    | problems(MalformedError, ShowNotFoundError),
     media_type="text/event-stream",
 )
 async def seat_events(
@@ -109,10 +191,12 @@ async def seat_events(
     return ServerSentEvent(_messages(await anext(events), events), retry_duration=2000)
 
 
-async def _messages(first: LiveEvent, events: AsyncIterator[LiveEvent]) -> AsyncIterator[ServerSentEventMessage]:
-    yield wire_form(first)
-    async for event in events:
-        yield wire_form(event)
+async def _messages(first: LiveEvent, events: AsyncGenerator[LiveEvent]) -> AsyncGenerator[ServerSentEventMessage]:
+    # Closed with the connection, so that a show that nobody watches any more is not looked at.
+    async with aclosing(events):
+        yield wire_form(first)
+        async for event in events:
+            yield wire_form(event)
 
 
 def wire_form(event: LiveEvent) -> ServerSentEventMessage:

@@ -70,9 +70,13 @@ _DRAFT: Final = ShowDraft(
     language="Hindi",
 )
 
-MovieId = Annotated[UUID | None, QueryParameter(name="movieId", required=False)]
-ScreenId = Annotated[UUID | None, QueryParameter(name="screenId", required=False)]
-TheatreId = Annotated[UUID | None, QueryParameter(name="theatreId", required=False)]
+MovieId = Annotated[UUID | None, QueryParameter(name="movieId", required=False, description="Only shows of this film.")]
+ScreenId = Annotated[
+    UUID | None, QueryParameter(name="screenId", required=False, description="Only shows on this screen.")
+]
+TheatreId = Annotated[
+    UUID | None, QueryParameter(name="theatreId", required=False, description="Only shows in this theatre.")
+]
 City = Annotated[
     str | None,
     Parameter(required=False, max_length=200, pattern=NO_NUL, description="In capitals or not."),

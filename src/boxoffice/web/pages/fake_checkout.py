@@ -11,7 +11,8 @@ from litestar import Request, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
-from litestar.params import JSONBody, PathParameter, URLEncodedBody
+from litestar.params import Body as BodyOf
+from litestar.params import PathParameter, URLEncodedBody
 from litestar.response import Redirect, Template
 
 from boxoffice.errors import MalformedError, UnknownError
@@ -23,7 +24,9 @@ from boxoffice.payments.gateway import (
     UnknownSessionError,
 )
 from boxoffice.web.errors import problems
+from boxoffice.web.examples import SESSION_ID, answers, example
 from boxoffice.web.fields import Body
+from boxoffice.web.identity import IGNORES_IDENTITY
 from boxoffice.web.office import Office
 
 Result = Literal["success", "failed", "expired"]
@@ -67,6 +70,9 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     status: Literal["open", "paid", "declined", "expired"]
 
 
+_SIMULATED: Final = Simulated(session_id=SESSION_ID, result="success", status="paid")
+
+
 @get("/payments/fake-checkout/{session_id:str}", include_in_schema=False, media_type=MediaType.HTML)
 async def show_checkout(office: NamedDependency[Office], session_id: SessionId) -> Template:
     """The page with Pay and Decline or, once that is decided, with what came of it."""
@@ -108,9 +114,15 @@ async def choose(
     summary="Play the fake gateway",
     tags=["payments"],
     status_code=200,
-    responses=problems(MalformedError, UnknownError, UnknownSessionError, SessionDecidedError),
+    opt={IGNORES_IDENTITY: True},
+    responses={200: answers(Simulated, _SIMULATED, "The gateway has decided.")}
+    | problems(MalformedError, UnknownError, UnknownSessionError, SessionDecidedError),
 )
-async def simulate(office: NamedDependency[Office], session_id: SessionId, data: JSONBody[Simulation]) -> Simulated:
+async def simulate(
+    office: NamedDependency[Office],
+    session_id: SessionId,
+    data: Annotated[Simulation, BodyOf(examples=[example(Simulation(result="success"))])],
+) -> Simulated:
     """Let the fake gateway decide a session and send its webhook. Development only: 404 in production.
 
     The same decision again is fine and sends nothing more; another is 409. Success is taken for a little
