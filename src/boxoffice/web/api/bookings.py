@@ -1,12 +1,14 @@
 """Holding, booking, cancelling."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import Body as BodyOf
+from litestar.params import FromPath, QueryParameter
 from msgspec import Meta
 
 from boxoffice import idempotency
@@ -14,33 +16,51 @@ from boxoffice.accounts import Caller, Role
 from boxoffice.bookings.cancellation import NotCancellableError, cancel_booking
 from boxoffice.bookings.creation import make_booking
 from boxoffice.bookings.reading import (
+    BookedMovie,
+    BookedSeat,
+    BookedShow,
+    BookedTheatre,
     Booking,
     BookingNotFoundError,
+    Named,
+    PaymentSummary,
     find_booking,
     list_bookings,
     locate_booking,
 )
-from boxoffice.catalog.paging import BadCursorError, Page
+from boxoffice.bookings.states import BookingStatus
+from boxoffice.catalog.paging import BadCursorError, Page, encode
 from boxoffice.errors import (
     ForbiddenError,
     KeyReusedError,
     MalformedError,
-    UnavailableError,
     UnidentifiedError,
 )
 from boxoffice.postgres.pool import connection, transaction
+from boxoffice.seating.holds import hold_seats, release_holds
 from boxoffice.seating.claims import (
+    SeatsWanted,
     ForeignSeatsError,
     RepeatedSeatsError,
     SeatLimitError,
     SeatsTakenError,
-    SeatsWanted,
     ShowBegunError,
     ShowNotFoundError,
 )
-from boxoffice.seating.holds import hold_seats, release_holds
 from boxoffice.web.errors import problems
-from boxoffice.web.fields import PAGE_LIMIT_DEFAULT, Body, Cursor, Limit, SeatIds
+from boxoffice.web.examples import (
+    BOOKING_ID,
+    MOVIE_ID,
+    SCREEN_ID,
+    SEAT_A1,
+    SEAT_A2,
+    SHOW_ID,
+    THEATRE_ID,
+    USER_ID,
+    answers,
+    example,
+)
+from boxoffice.web.fields import PAGE_LIMIT_DEFAULT, PRINTABLE, Body, Cursor, Limit, SeatIds
 from boxoffice.web.identity import on_behalf_of, signed_in
 from boxoffice.web.office import Office
 from boxoffice.web.once import IdempotencyKey, answer, one_key
@@ -56,7 +76,6 @@ CLAIM_PROBLEMS = problems(
     SeatLimitError,
     ShowBegunError,
     KeyReusedError,
-    UnavailableError,
 )
 
 
@@ -72,7 +91,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A seat held until then."""
 
     seat_id: UUID
-    expires_at: str
+    expires_at: datetime
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -83,6 +102,15 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     expires_in: float
 
 
+_HOLD_REQUEST: Final = HoldRequest(show_id=SHOW_ID, show_seat_ids=[SEAT_A1, SEAT_A2])
+_HELD_UNTIL: Final = datetime(2030, 1, 31, 12, 5, tzinfo=UTC)
+_HELD: Final = Held(
+    success=True,
+    holds=[Hold(seat_id=SEAT_A1, expires_at=_HELD_UNTIL), Hold(seat_id=SEAT_A2, expires_at=_HELD_UNTIL)],
+    expires_in=300,
+)
+
+
 @post(
     "/bookings/hold-seats",
     operation_id="holdSeats",
@@ -90,12 +118,12 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tags=["bookings"],
     guards=[signed_in],
     status_code=201,
-    responses=CLAIM_PROBLEMS,
+    responses={201: answers(Held, _HELD, "The seats are held.")} | CLAIM_PROBLEMS,
 )
 async def hold(
     office: NamedDependency[Office],
     caller: NamedDependency[Caller],
-    data: JSONBody[HoldRequest],
+    data: Annotated[HoldRequest, BodyOf(examples=[example(_HOLD_REQUEST)])],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Held]:
     """All of the seats, or none.
@@ -122,13 +150,16 @@ class Released(msgspec.Struct, frozen=True, kw_only=True):
     tags=["bookings"],
     guards=[signed_in],
     status_code=200,
-    responses=problems(MalformedError, UnidentifiedError, ForbiddenError),
+    responses={200: answers(Released, Released(released=2), "How many holds were given back.")}
+    | problems(MalformedError, UnidentifiedError, ForbiddenError),
 )
 async def release(
     office: NamedDependency[Office],
     caller: NamedDependency[Caller],
     user_id: FromPath[UUID],
-    show_id: Annotated[UUID | None, QueryParameter(name="showId", required=False)] = None,
+    show_id: Annotated[
+        UUID | None, QueryParameter(name="showId", required=False, description="Only holds in this show.")
+    ] = None,
     show_seat_ids: Annotated[
         list[str] | None,
         QueryParameter(name="showSeatIds", required=False, max_items=100, description="Repeated, or one with commas."),
@@ -154,7 +185,7 @@ class BookingRequest(Body, frozen=True, kw_only=True):
     show_seat_ids: SeatIds
     user_id: UUID | None = None
     idempotency_key: (
-        Annotated[str, Meta(min_length=1, max_length=idempotency.KEY_LENGTH_MAX, pattern=r"^[\x20-\x7e]+$")] | None
+        Annotated[str, Meta(min_length=1, max_length=idempotency.KEY_LENGTH_MAX, pattern=PRINTABLE)] | None
     ) = None
 
 
@@ -174,11 +205,53 @@ class NewBooking(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     id: UUID
     show_id: UUID
     user_id: UUID
-    status: str
+    status: BookingStatus
     total_amount: int
     currency: str
     seats: list[NewBookingSeat]
-    expires_at: str
+    expires_at: datetime
+
+
+_BOOKING_REQUEST: Final = BookingRequest(
+    show_id=SHOW_ID, show_seat_ids=[SEAT_A1, SEAT_A2], idempotency_key="3d1c5a0e-order-of-asha"
+)
+_NEW_BOOKING: Final = NewBooking(
+    id=BOOKING_ID,
+    show_id=SHOW_ID,
+    user_id=USER_ID,
+    status=BookingStatus.PENDING,
+    total_amount=50_000,
+    currency="INR",
+    seats=[
+        NewBookingSeat(id=SEAT_A1, row="A", number=1, tier="REGULAR", price=25_000),
+        NewBookingSeat(id=SEAT_A2, row="A", number=2, tier="REGULAR", price=25_000),
+    ],
+    expires_at=datetime(2030, 1, 31, 12, 15, tzinfo=UTC),
+)
+_BOOKING: Final = Booking(
+    id=BOOKING_ID,
+    show_id=SHOW_ID,
+    user_id=USER_ID,
+    status=BookingStatus.CONFIRMED,
+    total_amount=_NEW_BOOKING.total_amount,
+    currency="INR",
+    expires_at=_NEW_BOOKING.expires_at,
+    created_at=datetime(2030, 1, 31, 12, 0, tzinfo=UTC),
+    seats=[
+        BookedSeat(id=seat.id, row=seat.row, number=seat.number, tier=seat.tier, price=seat.price)
+        for seat in _NEW_BOOKING.seats
+    ],
+    payment=PaymentSummary(status="SUCCEEDED", amount=_NEW_BOOKING.total_amount),
+    refund_reason=None,
+    show=BookedShow(
+        id=SHOW_ID,
+        movie=BookedMovie(id=MOVIE_ID, title="Sholay"),
+        theatre=BookedTheatre(id=THEATRE_ID, name="Regal", city="Mumbai", timezone="Asia/Kolkata"),
+        screen=Named(id=SCREEN_ID, name="Screen 1"),
+        start_time=datetime(2030, 1, 31, 13, 0, tzinfo=UTC),
+    ),
+)
+_CANCELLED: Final = msgspec.structs.replace(_BOOKING, status=BookingStatus.CANCELLED, payment=None)
 
 
 @post(
@@ -188,12 +261,12 @@ class NewBooking(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tags=["bookings"],
     guards=[signed_in],
     status_code=201,
-    responses=CLAIM_PROBLEMS,
+    responses={201: answers(NewBooking, _NEW_BOOKING, "The booking, to be paid in time.")} | CLAIM_PROBLEMS,
 )
 async def book(
     office: NamedDependency[Office],
     caller: NamedDependency[Caller],
-    data: JSONBody[BookingRequest],
+    data: Annotated[BookingRequest, BodyOf(examples=[example(_BOOKING_REQUEST)])],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[NewBooking]:
     """All of the seats, free or held by the caller, or none. Needs no hold first; is to be paid within 15 minutes."""
@@ -210,7 +283,8 @@ async def book(
     summary="One booking",
     tags=["bookings"],
     guards=[signed_in],
-    responses=problems(MalformedError, UnidentifiedError, BookingNotFoundError),
+    responses={200: answers(Booking, _BOOKING, "The booking.")}
+    | problems(MalformedError, UnidentifiedError, BookingNotFoundError),
 )
 async def one_booking(
     office: NamedDependency[Office], caller: NamedDependency[Caller], booking_id: FromPath[UUID]
@@ -226,7 +300,14 @@ async def one_booking(
     summary="One person's bookings",
     tags=["bookings"],
     guards=[signed_in],
-    responses=problems(MalformedError, BadCursorError, UnidentifiedError, ForbiddenError),
+    responses={
+        200: answers(
+            Page[Booking],
+            Page(items=[_BOOKING], next_cursor=encode((_BOOKING.created_at, _BOOKING.id))),
+            "A page of bookings.",
+        )
+    }
+    | problems(MalformedError, BadCursorError, UnidentifiedError, ForbiddenError),
 )
 async def bookings_of(
     office: NamedDependency[Office],
@@ -247,7 +328,8 @@ async def bookings_of(
     summary="Cancel an unpaid booking",
     tags=["bookings"],
     guards=[signed_in],
-    responses=problems(MalformedError, UnidentifiedError, BookingNotFoundError, NotCancellableError),
+    responses={200: answers(Booking, _CANCELLED, "The booking, cancelled now or before.")}
+    | problems(MalformedError, UnidentifiedError, BookingNotFoundError, NotCancellableError),
 )
 async def cancel(
     office: NamedDependency[Office], caller: NamedDependency[Caller], booking_id: FromPath[UUID]

@@ -1,14 +1,15 @@
 """Paying and being refunded, and the gateways' webhooks."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import Body as BodyOf
+from litestar.params import FromPath, HeaderParameter
 from msgspec import Meta
 
 from boxoffice import idempotency
@@ -22,8 +23,15 @@ from boxoffice.bookings.cancellation import (
 from boxoffice.bookings.reading import BookingNotFoundError, find_booking, locate_booking
 from boxoffice.bookings.refund_policy import RefundPolicy
 from boxoffice.bookings.settlement import Settled, settle
+from boxoffice.bookings.states import BookingStatus
 from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, UnidentifiedError, UnknownError
-from boxoffice.payments.gateway import BadSignatureError, GatewayDownError, MalformedEventError
+from boxoffice.payments.gateway import (
+    BadSignatureError,
+    EventType,
+    GatewayDownError,
+    GatewayRefusedError,
+    MalformedEventError,
+)
 from boxoffice.payments.refunds import Refund, list_refunds
 from boxoffice.payments.sessions import (
     NotPayableError,
@@ -32,12 +40,23 @@ from boxoffice.payments.sessions import (
     list_payments,
     open_session,
 )
+from boxoffice.payments.webhooks import SIGNATURE_HEADER, EventBody
 from boxoffice.postgres.pool import Connection, connection
 from boxoffice.seating.claims import ForeignSeatsError
 from boxoffice.web.api.bookings import owner
+from boxoffice.web.documentation import RAW_BODY
 from boxoffice.web.errors import problems
+from boxoffice.web.examples import (
+    BOOKING_ID,
+    PAYMENT_ID,
+    REFUND_ID,
+    SEAT_A2,
+    SESSION_ID,
+    answers,
+    example,
+)
 from boxoffice.web.fields import Body
-from boxoffice.web.identity import on_behalf_of, signed_in
+from boxoffice.web.identity import IGNORES_IDENTITY, on_behalf_of, signed_in
 from boxoffice.web.office import Office
 from boxoffice.web.once import IdempotencyKey, answer
 
@@ -55,6 +74,17 @@ class InitiateRequest(Body, frozen=True, kw_only=True):
     user_id: UUID | None = None
 
 
+_EXPIRES_AT: Final = datetime(2030, 1, 31, 12, 15, tzinfo=UTC)
+_SESSION: Final = PaymentSession(
+    payment_id=PAYMENT_ID,
+    session_id=SESSION_ID,
+    payment_url=f"https://box-office.example/api/v1/payments/fake-checkout/{SESSION_ID}",
+    expires_at=_EXPIRES_AT,
+    amount=50_000,
+    currency="INR",
+)
+
+
 @post(
     "/payments/initiate",
     operation_id="initiatePayment",
@@ -62,12 +92,14 @@ class InitiateRequest(Body, frozen=True, kw_only=True):
     tags=["payments"],
     guards=[signed_in],
     status_code=201,
-    responses=problems(
+    responses={201: answers(PaymentSession, _SESSION, "Where and until when to pay.")}
+    | problems(
         MalformedError,
         UnidentifiedError,
         ForbiddenError,
         BookingNotFoundError,
         NotPayableError,
+        GatewayRefusedError,
         KeyReusedError,
         GatewayDownError,
     ),
@@ -75,7 +107,7 @@ class InitiateRequest(Body, frozen=True, kw_only=True):
 async def initiate(
     office: NamedDependency[Office],
     caller: NamedDependency[Caller],
-    data: JSONBody[InitiateRequest],
+    data: Annotated[InitiateRequest, BodyOf(examples=[example(InitiateRequest(booking_id=BOOKING_ID))])],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[PaymentSession]:
     """Send the buyer to `paymentUrl`. A booking has at most one open session: asking again returns it."""
@@ -129,11 +161,48 @@ class PaymentStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """All the money of a booking."""
 
     booking_id: UUID
-    status: str
+    status: BookingStatus
     amount: int
     currency: str
     payments: list[PaymentView]
     refunds: list[RefundView]
+
+
+_MONEY: Final = PaymentStatus(
+    booking_id=BOOKING_ID,
+    status=BookingStatus.CONFIRMED,
+    amount=50_000,
+    currency="INR",
+    payments=[
+        PaymentView(
+            payment_id=PAYMENT_ID,
+            session_id=SESSION_ID,
+            gateway="fake",
+            status="SUCCEEDED",
+            amount=50_000,
+            refunded_amount=25_000,
+            currency="INR",
+            gateway_ref="pay_5tG7hJ9kL1",
+            expires_at=_EXPIRES_AT,
+            created_at=datetime(2030, 1, 31, 12, 1, tzinfo=UTC),
+            settled_at=datetime(2030, 1, 31, 12, 2, tzinfo=UTC),
+        )
+    ],
+    refunds=[
+        RefundView(
+            refund_id=REFUND_ID,
+            payment_id=PAYMENT_ID,
+            reason="requested",
+            original_amount=25_000,
+            refund_amount=25_000,
+            refund_percentage=100,
+            currency="INR",
+            status="PENDING",
+            created_at=datetime(2030, 1, 31, 12, 3, tzinfo=UTC),
+            settled_at=None,
+        )
+    ],
+)
 
 
 @get(
@@ -142,7 +211,8 @@ class PaymentStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     summary="All the money of a booking",
     tags=["payments"],
     guards=[signed_in],
-    responses=problems(MalformedError, UnidentifiedError, BookingNotFoundError),
+    responses={200: answers(PaymentStatus, _MONEY, "The money.")}
+    | problems(MalformedError, UnidentifiedError, BookingNotFoundError),
 )
 async def payment_status(
     office: NamedDependency[Office], caller: NamedDependency[Caller], booking_id: FromPath[UUID]
@@ -169,6 +239,16 @@ class RefundRequestBody(Body, frozen=True, kw_only=True):
     show_seat_ids: Annotated[list[UUID], Meta(min_length=1, max_length=10)] | None = None
 
 
+_DECISION: Final = RefundDecision(
+    booking_id=BOOKING_ID,
+    refund_id=REFUND_ID,
+    original_amount=25_000,
+    refund_amount=25_000,
+    refund_percentage=100,
+    status="PENDING",
+)
+
+
 @post(
     "/payments/refund/{booking_id:str}",
     operation_id="refundBooking",
@@ -176,7 +256,8 @@ class RefundRequestBody(Body, frozen=True, kw_only=True):
     tags=["payments"],
     guards=[signed_in],
     status_code=200,
-    responses=problems(
+    responses={200: answers(RefundDecision, _DECISION, "What comes back.")}
+    | problems(
         MalformedError,
         ForeignSeatsError,
         UnidentifiedError,
@@ -191,7 +272,9 @@ async def refund(
     office: NamedDependency[Office],
     caller: NamedDependency[Caller],
     booking_id: FromPath[UUID],
-    data: JSONBody[RefundRequestBody | None] = None,
+    data: Annotated[
+        RefundRequestBody | None, BodyOf(examples=[example(RefundRequestBody(show_seat_ids=[SEAT_A2]))])
+    ] = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[RefundDecision]:
     """By the policy: in full until 24 h before the show, half until 2 h before, then nothing.
@@ -211,15 +294,41 @@ async def refund(
     return answer(await idempotency.once(office.pool, key, decide), 200)
 
 
+_EVENT: Final = EventBody(
+    event_id="evt_9bX2kQ7mT4",
+    event_type=EventType.SUCCESS,
+    session_id=SESSION_ID,
+    booking_id=BOOKING_ID,
+    amount=50_000,
+    currency="INR",
+    timestamp=datetime(2030, 1, 31, 12, 2, tzinfo=UTC),
+    gateway_ref="pay_5tG7hJ9kL1",
+)
+_SETTLED: Final = answers(Settled, Settled(status="processed"), "Heard, and what came of it.")
+Signature = Annotated[
+    str | None,
+    HeaderParameter(
+        name=SIGNATURE_HEADER,
+        required=False,
+        description='`t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<raw body>">`; without a good one: 401.',
+    ),
+]
+
+
 @post(
     "/payments/webhook",
     operation_id="webhook",
     summary="Events of the built-in gateway",
     tags=["payments"],
     status_code=200,
-    responses=problems(MalformedEventError, BadSignatureError),
+    opt={IGNORES_IDENTITY: True, RAW_BODY: _EVENT},
+    responses={200: _SETTLED} | problems(MalformedEventError, BadSignatureError),
 )
-async def webhook(request: Request[Any, Any, State], office: NamedDependency[Office]) -> Settled:
+async def webhook(
+    request: Request[Any, Any, State],
+    office: NamedDependency[Office],
+    signature: Signature = None,  # noqa: ARG001  (documents the header; the gateway reads it)
+) -> Settled:
     """Takes effect exactly once.
 
     `X-Payment-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<raw body>">`, within 300 s. The answer
@@ -234,7 +343,8 @@ async def webhook(request: Request[Any, Any, State], office: NamedDependency[Off
     summary="Events of a gateway",
     tags=["payments"],
     status_code=200,
-    responses=problems(MalformedEventError, BadSignatureError, UnknownGatewayError),
+    opt={IGNORES_IDENTITY: True, RAW_BODY: _EVENT},
+    responses={200: _SETTLED} | problems(MalformedEventError, BadSignatureError, UnknownGatewayError),
 )
 async def gateway_webhook(
     request: Request[Any, Any, State], office: NamedDependency[Office], gateway: FromPath[str]

@@ -21,7 +21,7 @@ from boxoffice.catalog.theatres import ScreenLayout, ScreenNotFoundError, screen
 from boxoffice.errors import ForbiddenError, MalformedError, UnidentifiedError
 from boxoffice.postgres.pool import connection
 from boxoffice.seating.live import LiveEvent, Quiet, SeatsChanged
-from boxoffice.seating.refusals import ShowNotFoundError
+from boxoffice.seating.claims import ShowNotFoundError
 from boxoffice.seating.seat_map import (
     AvailableSeats,
     SeatMap,
