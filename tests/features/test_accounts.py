@@ -89,22 +89,20 @@ async def test_the_database_refuses_what_the_code_might_let_through(pool: Pool) 
         await pool.execute("INSERT INTO account (email, password_hash) VALUES ('Upper@example.com', 'x')")
 
 
-@pytest.mark.parametrize(
-    "email", ["", "a", "a@b", "@example.com", "a@@example.com", "a b@example.com", "a\x00@example.com", "x" * 260]
-)
-async def test_what_is_no_email_address_is_refused(accounts: Accounts, email: str) -> None:
-    with pytest.raises(MalformedError) as refusal:
-        await accounts.register(email, PASSWORD, "", None)
-    assert "email" in refusal.value.extra["errors"]
-    with pytest.raises(MalformedError):
-        await accounts.login(email, PASSWORD)
+async def test_what_is_no_email_address_is_refused(accounts: Accounts) -> None:
+    for email in ("", "a", "a@b", "@example.com", "a@@example.com", "a b@example.com", "a\x00@example.com", "x" * 260):
+        with pytest.raises(MalformedError) as refusal:
+            await accounts.register(email, PASSWORD, "", None)
+        assert "email" in refusal.value.extra["errors"], email
+        with pytest.raises(MalformedError):
+            await accounts.login(email, PASSWORD)
 
 
-@pytest.mark.parametrize("password", ["", "7 chars", "x" * 129])
-async def test_a_password_of_no_length_or_too_much_is_refused(accounts: Accounts, password: str) -> None:
-    with pytest.raises(MalformedError) as refusal:
-        await accounts.register("a@example.com", password, "", None)
-    assert "password" in refusal.value.extra["errors"]
+async def test_a_password_of_no_length_or_too_much_is_refused(accounts: Accounts) -> None:
+    for password in ("", "7 chars", "x" * 129):
+        with pytest.raises(MalformedError) as refusal:
+            await accounts.register("a@example.com", password, "", None)
+        assert "password" in refusal.value.extra["errors"], password
 
 
 async def test_a_password_is_kept_as_argon2id_alone(accounts: Accounts, pool: Pool) -> None:

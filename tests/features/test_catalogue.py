@@ -98,10 +98,10 @@ async def test_seats_are_replaced_until_there_is_a_show(pool: Pool) -> None:
         assert (await change_screen(conn, made.theatre_id, made.id, ScreenChanges(name="Big"))).name == "Big"
 
 
-@pytest.mark.parametrize("timezone", ["Nowhere/Land", "UTC+5", "../etc/passwd", "asia/kolkata"])
-async def test_a_theatre_is_in_a_zone_of_this_world(pool: Pool, timezone: str) -> None:
-    with pytest.raises(UnknownTimezoneError):
-        await screen(pool, timezone=timezone)
+async def test_a_theatre_is_in_a_zone_of_this_world(pool: Pool) -> None:
+    for timezone in ("Nowhere/Land", "UTC+5", "../etc/passwd", "asia/kolkata"):
+        with pytest.raises(UnknownTimezoneError):
+            await screen(pool, timezone=timezone)
 
 
 # --------------------------------------------------------------- movies ---
