@@ -171,7 +171,7 @@ def wire() -> Wire:
 async def office(settings: Settings, pool: Pool, wire: Wire) -> AsyncIterator[Office]:
     """The parts of a box office on this test's database."""
     async with httpx.AsyncClient(transport=wire) as http:
-        made = assemble(settings, pool, fake_gateway(settings, pool, http))
+        made = assemble(settings, pool, fake_gateway(settings, pool, http), pool)
         yield made
         await made.live_seats.close()
         made.accounts.close()

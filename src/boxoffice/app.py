@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import httpx
 from litestar import Litestar
@@ -11,10 +12,14 @@ from boxoffice.accounts import Accounts
 from boxoffice.jobs import JobContext, Jobs
 from boxoffice.payments.fake import FakeBehaviour, FakeGateway
 from boxoffice.postgres.pool import Pool, connect_pool
+from boxoffice.seating.claims import Claims
 from boxoffice.seating.live import LiveSeats
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
+
+CLAIM_CONNECTIONS: Final = 2
+"""One batch runs at a time; the other connection is there when that one's broke."""
 
 
 def create() -> Litestar:
@@ -46,8 +51,11 @@ async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
     """The parts of a web process, closed at the end."""
     if chosen.database_url is None:
         raise settings.SettingsError("DATABASE_URL: not set; start with `boxoffice serve`")
-    async with _parts(chosen, chosen.database_url) as (pool, fake):
-        office = assemble(chosen, pool, fake)
+    async with (
+        _parts(chosen, chosen.database_url) as (pool, fake),
+        closing_pool(await connect_pool(chosen.database_url, size=CLAIM_CONNECTIONS, plan_once=True)) as claims_pool,
+    ):
+        office = assemble(chosen, pool, fake, claims_pool)
         try:
             yield office
         finally:
@@ -55,12 +63,13 @@ async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
             office.accounts.close()
 
 
-def assemble(chosen: Settings, pool: Pool, fake: FakeGateway) -> Office:
-    """An office of these parts."""
+def assemble(chosen: Settings, pool: Pool, fake: FakeGateway, claims_pool: Pool) -> Office:
+    """An office of these parts; ``claims_pool`` plans its one statement once (`connect_pool`)."""
     return Office(
         settings=chosen,
         pool=pool,
         accounts=Accounts(pool, chosen.secret_key),
+        claims=Claims(claims_pool),
         live_seats=LiveSeats(pool),
         gateways={fake.name: fake},
         simulated=None if chosen.production else fake,
@@ -86,9 +95,17 @@ def fake_gateway(chosen: Settings, pool: Pool, http: httpx.AsyncClient) -> FakeG
 
 @asynccontextmanager
 async def _parts(chosen: Settings, dsn: str) -> AsyncGenerator[tuple[Pool, FakeGateway]]:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        pool = await connect_pool(dsn, size=chosen.database_pool_size)
-        try:
-            yield pool, fake_gateway(chosen, pool, http)
-        finally:
-            await pool.close()
+    async with (
+        httpx.AsyncClient(trust_env=False) as http,
+        closing_pool(await connect_pool(dsn, size=chosen.database_pool_size)) as pool,
+    ):
+        yield pool, fake_gateway(chosen, pool, http)
+
+
+@asynccontextmanager
+async def closing_pool(pool: Pool) -> AsyncGenerator[Pool]:
+    """The pool, closed at the end."""
+    try:
+        yield pool
+    finally:
+        await pool.close()

@@ -14,8 +14,8 @@ from boxoffice.bookings.refund_policy import RefundPolicy
 from boxoffice.errors import ConflictError
 from boxoffice.payments.refunds import queue_refund
 from boxoffice.postgres.pool import Connection, Row, row
-from boxoffice.seating.claims import ForeignSeatsError
 from boxoffice.seating.leases import give_back_seats
+from boxoffice.seating.refusals import ForeignSeatsError
 
 
 class NotCancellableError(ConflictError):

@@ -4,11 +4,9 @@ from datetime import timedelta
 from uuid import uuid4
 
 from boxoffice.idempotency import Claim, Outcome
-from boxoffice.postgres.pool import Pool
-from boxoffice.seating import claims
-from boxoffice.seating.claims import SeatsWanted
+from boxoffice.seating.claims import Claims, SeatsWanted
 
 
-async def make_booking(pool: Pool, wanted: SeatsWanted, *, time_to_pay: timedelta, key: Claim | None) -> Outcome:
-    """A new PENDING booking of the seats, to be paid within ``time_to_pay``; see `claims.hold` for its errors."""
-    return await claims.book(pool, wanted, booking_id=uuid4(), time_to_pay=time_to_pay, key=key)
+async def make_booking(claims: Claims, wanted: SeatsWanted, *, time_to_pay: timedelta, key: Claim | None) -> Outcome:
+    """A new PENDING booking of the seats, to be paid within ``time_to_pay``; see `Claims.hold` for its errors."""
+    return await claims.book(wanted, booking_id=uuid4(), time_to_pay=time_to_pay, key=key)

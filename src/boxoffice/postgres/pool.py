@@ -69,8 +69,11 @@ def constraint_of(error: asyncpg.PostgresError) -> str | None:
     return getattr(error, "constraint_name", None)
 
 
-async def connect_pool(dsn: str, *, size: int) -> Pool:
+async def connect_pool(dsn: str, *, size: int, plan_once: bool = False) -> Pool:
     """A pool of up to ``size`` connections to the database at ``dsn``.
+
+    With ``plan_once`` a statement is planned once a connection and not for each set of arguments: right for one whose
+    plan is the same for all of them and takes longer to make than to run.
 
     Raises:
         OSError, asyncpg.PostgresError: the server cannot be reached or refuses.
@@ -89,6 +92,7 @@ async def connect_pool(dsn: str, *, size: int) -> Pool:
             "idle_in_transaction_session_timeout": "30s",
             # Statements here are short: compiling one costs more than running it.
             "jit": "off",
+            "plan_cache_mode": "force_generic_plan" if plan_once else "auto",
         },
     )
     return cast("Pool", made)

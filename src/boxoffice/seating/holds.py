@@ -1,23 +1,12 @@
-"""Holds: a seat kept for a buyer for five minutes, given back at will, free the instant it runs out."""
+"""Holds: taken by a claim (`boxoffice.seating.claims`), given back here, free the instant they run out."""
 
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from boxoffice.idempotency import Claim, Outcome
 from boxoffice.postgres.pool import Pool, transaction
-from boxoffice.seating import claims
-from boxoffice.seating.claims import SeatsWanted
 
-HOLD_LONGEST: Final = timedelta(minutes=15)
-"""From when a seat was first taken; renewing does not go past it."""
 TIDY_SEATS_MAX: Final = 5_000
 """Lapsed leases that one statement of the tidy job clears."""
-
-
-async def hold_seats(pool: Pool, wanted: SeatsWanted, *, length: timedelta, key: Claim | None) -> Outcome:
-    """Hold all the seats, or none; see `claims.hold` for its errors."""
-    return await claims.hold(pool, wanted, length=length, longest=HOLD_LONGEST, key=key)
 
 
 # Gives back the live holds of one buyer; never a seat in a booking. $2 show or null for all, $3 seats or null for all.

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.postgres.pool import Connection, Row
-from boxoffice.seating.claims import ShowNotFoundError
+from boxoffice.seating.refusals import ShowNotFoundError
 
 SeatStatus = Literal["available", "held", "held_by_me", "booked"]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from boxoffice.accounts import Accounts
 from boxoffice.payments.gateway import Gateway, SimulatedGateway
 from boxoffice.postgres.pool import Pool
+from boxoffice.seating.claims import Claims
 from boxoffice.seating.live import LiveSeats
 from boxoffice.settings import Settings
 
@@ -16,6 +17,7 @@ class Office:
     settings: Settings
     pool: Pool
     accounts: Accounts
+    claims: Claims
     live_seats: LiveSeats
     gateways: dict[str, Gateway] = field(default_factory=dict[str, Gateway])
     """By name: `payments/webhook/{gateway}` takes events of any of them."""

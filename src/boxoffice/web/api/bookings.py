@@ -37,9 +37,9 @@ from boxoffice.errors import (
     UnidentifiedError,
 )
 from boxoffice.postgres.pool import connection, transaction
-from boxoffice.seating.holds import hold_seats, release_holds
-from boxoffice.seating.claims import (
-    SeatsWanted,
+from boxoffice.seating.claims import SeatsWanted
+from boxoffice.seating.holds import release_holds
+from boxoffice.seating.refusals import (
     ForeignSeatsError,
     RepeatedSeatsError,
     SeatLimitError,
@@ -133,7 +133,7 @@ async def hold(
     user_id = on_behalf_of(caller, data.user_id)
     wanted = SeatsWanted(show_id=data.show_id, user_id=user_id, seat_ids=data.show_seat_ids)
     key = idempotency.claim(caller.user_id, idempotency_key, "hold", wanted)
-    outcome = await hold_seats(office.pool, wanted, length=office.settings.seat_hold, key=key)
+    outcome = await office.claims.hold(wanted, length=office.settings.seat_hold, key=key)
     return answer(outcome, 201)
 
 
@@ -273,7 +273,7 @@ async def book(
     user_id = on_behalf_of(caller, data.user_id)
     wanted = SeatsWanted(show_id=data.show_id, user_id=user_id, seat_ids=data.show_seat_ids)
     key = idempotency.claim(caller.user_id, one_key(idempotency_key, data.idempotency_key), "book", wanted)
-    outcome = await make_booking(office.pool, wanted, time_to_pay=office.settings.booking_expiry, key=key)
+    outcome = await make_booking(office.claims, wanted, time_to_pay=office.settings.booking_expiry, key=key)
     return answer(outcome, 201)
 
 

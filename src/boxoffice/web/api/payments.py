@@ -42,7 +42,7 @@ from boxoffice.payments.sessions import (
 )
 from boxoffice.payments.webhooks import SIGNATURE_HEADER, EventBody
 from boxoffice.postgres.pool import Connection, connection
-from boxoffice.seating.claims import ForeignSeatsError
+from boxoffice.seating.refusals import ForeignSeatsError
 from boxoffice.web.api.bookings import owner
 from boxoffice.web.documentation import RAW_BODY
 from boxoffice.web.errors import problems
