@@ -1,4 +1,7 @@
-"""Who is calling: a Bearer token (RFC 6750) becomes a `Caller`; guards say who may pass."""
+"""Who is calling: a Bearer token (RFC 6750) becomes a `Caller`; guards say who may pass.
+
+The guards are coroutines although they wait for nothing: the framework would run plain functions in a thread.
+"""
 
 from typing import Any, Final
 from uuid import UUID
@@ -33,29 +36,29 @@ async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None
     connection.state.caller = await office.accounts.identify(token.strip())
 
 
-def signed_in(connection: AnyConnection, _: BaseRouteHandler) -> None:
+async def signed_in(connection: AnyConnection, _: BaseRouteHandler) -> None:
     """Guard: anyone with an identity, a guest included."""
     if connection.state.caller is None:
         raise UnidentifiedError("this needs an identity: POST /api/v1/auth/guest gives one")
 
 
-def staff_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+async def staff_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Guard: staff and above."""
-    _at_least(Role.STAFF, connection, handler)
+    await _at_least(Role.STAFF, connection, handler)
 
 
-def manager_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+async def manager_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Guard: managers and above."""
-    _at_least(Role.MANAGER, connection, handler)
+    await _at_least(Role.MANAGER, connection, handler)
 
 
-def admin_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+async def admin_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Guard: administrators."""
-    _at_least(Role.ADMIN, connection, handler)
+    await _at_least(Role.ADMIN, connection, handler)
 
 
-def _at_least(role: Role, connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    signed_in(connection, handler)
+async def _at_least(role: Role, connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    await signed_in(connection, handler)
     caller: Caller = connection.state.caller
     if not caller.is_at_least(role):
         raise ForbiddenError(f"this takes the role {role.value} or above")
