@@ -36,7 +36,7 @@ READ_AS = {
     "boxoffice.payments.fake": {"_Session": ("_TAKE_BACK", "_FIND", "_DECIDE", "_EXPIRE_LAPSED")},
     "boxoffice.payments.refunds": {"Refund": ("_LIST",), "_Unsent": ("_UNSENT",)},
     "boxoffice.payments.sessions": {"Payment": ("_LIVE", "_OPENED", "_PAYMENTS")},
-    "boxoffice.seating.claims": {"Claimed": ("_HOLD", "_BOOK")},
+    "boxoffice.seating.claims": {"_Verdict": ("CLAIM",)},
     "boxoffice.seating.seat_map": {"SeatRow": ("_SEATS",)},
 }
 
