@@ -232,6 +232,9 @@ EXCEPTION_HANDLERS: Final = {
     asyncpg.InsufficientResourcesError: on_database_gone,
     asyncpg.CannotConnectNowError: on_database_gone,
     asyncpg.LockNotAvailableError: on_database_gone,
+    # After a failover, a connection may end at the one that is no longer the primary.
+    asyncpg.ReadOnlySQLTransactionError: on_database_gone,
+    asyncpg.IdleInTransactionSessionTimeoutError: on_database_gone,
     asyncpg.InterfaceError: on_misused_connection,
     asyncpg.DeadlockDetectedError: on_lost_race,
     asyncpg.SerializationError: on_lost_race,
