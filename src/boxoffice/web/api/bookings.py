@@ -36,11 +36,14 @@ from boxoffice.errors import (
     MalformedError,
     UnidentifiedError,
 )
+from boxoffice.idempotency import Outcome
 from boxoffice.postgres.pool import connection, transaction
 from boxoffice.seating.claims import SeatsWanted
+from boxoffice.seating.group_commit import OverloadedError
 from boxoffice.seating.holds import release_holds
 from boxoffice.seating.refusals import (
     ForeignSeatsError,
+    OutcomeUnknownError,
     RepeatedSeatsError,
     SeatLimitError,
     SeatsTakenError,
@@ -76,6 +79,8 @@ CLAIM_PROBLEMS = problems(
     SeatLimitError,
     ShowBegunError,
     KeyReusedError,
+    OverloadedError,
+    OutcomeUnknownError,
 )
 
 
@@ -130,11 +135,14 @@ async def hold(
 
     Adds to what the caller holds; a seat held already is renewed, up to 15 minutes from when it was first taken.
     """
-    user_id = on_behalf_of(caller, data.user_id)
-    wanted = SeatsWanted(show_id=data.show_id, user_id=user_id, seat_ids=data.show_seat_ids)
-    key = idempotency.claim(caller.user_id, idempotency_key, "hold", wanted)
-    outcome = await office.claims.hold(wanted, length=office.settings.seat_hold, key=key)
-    return answer(outcome, 201)
+    return answer(await do_hold(office, caller, data, idempotency_key), 201)
+
+
+async def do_hold(office: Office, caller: Caller, data: HoldRequest, key_header: str | None) -> Outcome:
+    """What the operation does, whichever way it was reached (`boxoffice.web.hot`)."""
+    wanted = SeatsWanted(show_id=data.show_id, user_id=on_behalf_of(caller, data.user_id), seat_ids=data.show_seat_ids)
+    key = idempotency.claim(caller.user_id, key_header, "hold", wanted)
+    return await office.claims.hold(wanted, length=office.settings.seat_hold, key=key)
 
 
 class Released(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,11 +278,14 @@ async def book(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[NewBooking]:
     """All of the seats, free or held by the caller, or none. Needs no hold first; is to be paid within 15 minutes."""
-    user_id = on_behalf_of(caller, data.user_id)
-    wanted = SeatsWanted(show_id=data.show_id, user_id=user_id, seat_ids=data.show_seat_ids)
-    key = idempotency.claim(caller.user_id, one_key(idempotency_key, data.idempotency_key), "book", wanted)
-    outcome = await make_booking(office.claims, wanted, time_to_pay=office.settings.booking_expiry, key=key)
-    return answer(outcome, 201)
+    return answer(await do_book(office, caller, data, idempotency_key), 201)
+
+
+async def do_book(office: Office, caller: Caller, data: BookingRequest, key_header: str | None) -> Outcome:
+    """What the operation does, whichever way it was reached (`boxoffice.web.hot`)."""
+    wanted = SeatsWanted(show_id=data.show_id, user_id=on_behalf_of(caller, data.user_id), seat_ids=data.show_seat_ids)
+    key = idempotency.claim(caller.user_id, one_key(key_header, data.idempotency_key), "book", wanted)
+    return await make_booking(office.claims, wanted, time_to_pay=office.settings.booking_expiry, key=key)
 
 
 @get(
