@@ -24,6 +24,7 @@ from boxoffice.postgres import embedded
 from boxoffice.postgres.migrate import migrate
 from boxoffice.postgres.pool import Connection, Pool, connect_pool
 from boxoffice.settings import Settings
+from boxoffice.web.hot import HotWeb
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
 
@@ -147,7 +148,7 @@ def settings(dsn: str) -> Settings:
 
 def asgi(app: Litestar) -> httpx.ASGITransport:
     """The way to an application of this process."""
-    return httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
+    return httpx.ASGITransport(cast("Any", HotWeb(app)), raise_app_exceptions=False)
 
 
 class Wire(httpx.AsyncBaseTransport):

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import httpx
-from litestar import Litestar
 
 from boxoffice import logs, settings
 from boxoffice.accounts import Accounts
@@ -13,8 +12,10 @@ from boxoffice.jobs import JobContext, Jobs
 from boxoffice.payments.fake import FakeBehaviour, FakeGateway
 from boxoffice.postgres.pool import Pool, connect_pool
 from boxoffice.seating.claims import Claims
+from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.live import LiveSeats
 from boxoffice.settings import Settings
+from boxoffice.web.hot import HotWeb
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
 
@@ -22,7 +23,7 @@ CLAIM_CONNECTIONS: Final = 2
 """One batch runs at a time; the other connection is there when that one's broke."""
 
 
-def create() -> Litestar:
+def create() -> HotWeb:
     """The web application of one process, by the environment: what the server imports.
 
     Raises:
@@ -31,7 +32,7 @@ def create() -> Litestar:
     """
     chosen = settings.from_environment()
     logs.configure(chosen.log_format)
-    return create_web(lambda: open_office(chosen))
+    return HotWeb(create_web(lambda: open_office(chosen)))
 
 
 async def work(chosen: Settings, dsn: str) -> None:
@@ -60,17 +61,20 @@ async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
             yield office
         finally:
             await office.live_seats.close()
+            await office.hot_maps.close()
             office.accounts.close()
 
 
 def assemble(chosen: Settings, pool: Pool, fake: FakeGateway, claims_pool: Pool) -> Office:
     """An office of these parts; ``claims_pool`` plans its one statement once (`connect_pool`)."""
+    hot_maps = HotMaps(pool)
     return Office(
         settings=chosen,
         pool=pool,
         accounts=Accounts(pool, chosen.secret_key),
-        claims=Claims(claims_pool),
-        live_seats=LiveSeats(pool),
+        claims=Claims(claims_pool, on_leased=hot_maps.leased),
+        hot_maps=hot_maps,
+        live_seats=LiveSeats(hot_maps),
         gateways={fake.name: fake},
         simulated=None if chosen.production else fake,
     )

@@ -39,8 +39,6 @@ class SeatLimitError(ConflictError):
     code = "seat_limit_reached"
 
 
-
-
 class OutcomeUnknownError(UnavailableError):
     """The database went away before it answered: look whether it was done, or repeat with an Idempotency-Key."""
 

@@ -31,7 +31,7 @@ class ObserveMiddleware(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Wrap one request."""
         began = time.perf_counter()
-        request_id = _request_id(scope)
+        request_id = request_id_of(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
@@ -39,20 +39,22 @@ class ObserveMiddleware(ASGIMiddleware):
             if message["type"] == "http.response.start":
                 headers = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
                 message["headers"] = headers
-                _record(scope, message["status"], time.perf_counter() - began)
+                record(scope, message["status"], time.perf_counter() - began)
             await send(message)
 
         await next_app(scope, receive, observed)
 
 
-def _request_id(scope: Scope) -> str:
+def request_id_of(scope: Scope) -> str:
+    """The request's id: a proxy's where it is sane, else a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _GIVEN_ID.fullmatch(value):
             return value.decode()
     return uuid4().hex
 
 
-def _record(scope: Scope, status: int, seconds: float) -> None:
+def record(scope: Scope, status: int, seconds: float) -> None:
+    """Count an answered request and log it."""
     # The template and not the path: a label for each booking would fill the memory.
     route = scope.get("path_template") or "unknown"
     method = str(scope.get("method", ""))
