@@ -25,6 +25,7 @@ SECONDS: Final = 5.0
 SHORT_SECONDS: Final = 0.5
 WORKERS: Final = 2
 
+cli = typer.Typer(name="bench", add_completion=False, pretty_exceptions_enable=False)
 err = Console(stderr=True, highlight=False)
 
 Only = Annotated[list[str] | None, typer.Option(help="A case, or a pattern such as 'map-*'; repeatable.")]
@@ -36,6 +37,7 @@ Out = Annotated[Path, typer.Option(help="Where the report goes.")]
 Listing = Annotated[bool, typer.Option("--list", help="Name the cases, and leave.")]
 
 
+@cli.command()
 def main(
     only: Only = None,
     rounds: Rounds = None,
@@ -147,4 +149,4 @@ if __name__ == "__main__":
     # Leaving by an exception ends what was started.
     signal.signal(signal.SIGTERM, _leave)
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    typer.run(main)
+    cli()

