@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Two at once: the suite is written for a machine of two cores.
 TEST_PROCESSES ?= 2
 
-.PHONY: demo serve test check format lock clean
+.PHONY: demo serve test bench bench-short check format lock clean
 
 demo: $(READY)          ## a running box office with demo data on port 8001
 	@$(BIN)/boxoffice demo
@@ -18,6 +18,12 @@ serve: $(READY)         ## the service alone
 
 test: $(READY)          ## every test
 	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+
+bench: $(READY)         ## what it sells, beside what the machine gives; ARGS="--only 'map-*'" and such
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-short: $(READY)   ## that the benchmarks work, in under a minute; says nothing about speed
+	$(BIN)/python -m benchmarks --short $(ARGS)
 
 check: $(READY)         ## what must hold before a commit: format, lint, types, layers, tidiness, pure rules
 	$(BIN)/ruff format --check .

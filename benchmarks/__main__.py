@@ -23,6 +23,8 @@ from benchmarks.stage import OwnStage, StageError, allow_many_files, own_stage
 ROUNDS: Final = 3
 SECONDS: Final = 5.0
 SHORT_SECONDS: Final = 0.5
+WARM_UP_S: Final = 1.0
+"""Of the server, before the first round of a case."""
 WORKERS: Final = 2
 
 cli = typer.Typer(name="bench", add_completion=False, pretty_exceptions_enable=False)
@@ -100,6 +102,9 @@ def _run_all(
         task = bar.add_task("", total=len(cases) * rounds)
         for case in cases:
             done: list[Round] = []
+            if case.warm and seconds >= WARM_UP_S:
+                bar.update(task, description=f"{case.name}: warming up")
+                case.prepare(stage, WARM_UP_S).run()
             for n in range(1, rounds + 1):
 
                 def say(what: str, at: str = f"{case.name}, round {n} of {rounds}") -> None:

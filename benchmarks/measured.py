@@ -59,12 +59,12 @@ def of_load(main: str, report: LoadReport, cpu_s: dict[str, float], peak_mb: dic
     )
 
 
-def of_pgbench(report: PgbenchReport, cpu_s: dict[str, float], peak_mb: dict[str, float]) -> Measured:
+def of_pgbench(report: PgbenchReport, seconds: float, cpu_s: dict[str, float], peak_mb: dict[str, float]) -> Measured:
     """What pgbench said."""
     return Measured(
         main="transaction",
         rate=report.rate,
-        wall_s=report.transactions / report.rate if report.rate else 0.0,
+        wall_s=seconds,
         p50_ms=None,
         p99_ms=None,
         max_ms=None,

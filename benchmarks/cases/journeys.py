@@ -33,6 +33,7 @@ def journey_cases(stadium: int, at_once: int) -> list[Case[OwnStage]]:
             prepare=lambda stage, seconds: _sell_out(stage, seconds, stadium, at_once),
             baseline=PGBENCH,
             target=Target(of="wall_s", most=120),
+            warm=False,
         ),
     ]
 

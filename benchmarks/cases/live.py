@@ -22,6 +22,7 @@ def live_cases(listeners: int) -> list[Case[OwnStage]]:
             title=f"live update to {listeners:,} listeners, from the hold to each",
             prepare=lambda stage, seconds: _listen(stage, seconds, listeners),
             target=Target(of="p99_ms", most=1_000),
+            warm=False,
         )
     ]
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
@@ -139,9 +140,19 @@ def create_user(
 
 
 @cli.command()
-def bench() -> None:
-    """Measure how much it sells."""
-    raise CannotRunError("the benchmarks come with the performance work; there is nothing to run yet", exit_code=2)
+def bench(
+    url: Annotated[str, typer.Option(help="Where the server runs.")] = "http://127.0.0.1:8001",
+    seconds: Annotated[float, typer.Option(min=0.2, max=120, help="Of a round.")] = 2.0,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="Rounds of each case.")] = 3,
+) -> None:
+    """Measure a running server from outside. It takes seats for a moment, and gives them back."""
+    root = Path(__file__).parents[2]
+    if not (root / "benchmarks" / "__main__.py").is_file():
+        raise CannotRunError("bench: the benchmarks come with the source, not with the package", exit_code=2)
+    out_folder = str(Path.cwd() / "build" / "bench")
+    told = ["--url", url, "--seconds", str(seconds), "--rounds", str(rounds), "--out", out_folder]
+    ended = subprocess.run([sys.executable, "-m", "benchmarks", *told], cwd=root, check=False)  # noqa: S603  (our own)
+    sys.exit(ended.returncode)
 
 
 def _settings(port: int | None = None, host: str | None = None) -> Settings:
