@@ -1,12 +1,17 @@
 """Why seats cannot be claimed."""
 
-from boxoffice.errors import ConflictError, MalformedError, UnavailableError, UnknownError
+from boxoffice.catalog.listing import ShowNotFoundError
+from boxoffice.errors import ConflictError, MalformedError, UnavailableError
 
-
-class ShowNotFoundError(UnknownError):
-    """There is no such show."""
-
-    code = "show_not_found"
+__all__ = [
+    "ForeignSeatsError",
+    "OutcomeUnknownError",
+    "RepeatedSeatsError",
+    "SeatLimitError",
+    "SeatsTakenError",
+    "ShowBegunError",
+    "ShowNotFoundError",
+]
 
 
 class ShowBegunError(ConflictError):
