@@ -7,8 +7,8 @@ import make
 
 from boxoffice.postgres.pool import Pool
 from boxoffice.seating.holds import tidy_lapsed
+from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.live import LiveSeats, Quiet, SeatsChanged, StartOver
-from boxoffice.web.api.seats import wire_form
 from boxoffice.web.office import Office
 
 
@@ -40,7 +40,9 @@ async def test_seats_come_by_row_then_number(client: httpx.AsyncClient, pool: Po
     assert set(seats[0]) == {"id", "row", "number", "price", "tier", "kind", "status"}
 
 
-async def test_the_version_grows_with_every_change_and_with_nothing_else(client: httpx.AsyncClient, pool: Pool) -> None:
+async def test_the_version_grows_with_every_change_and_with_nothing_else(
+    client: httpx.AsyncClient, pool: Pool, office: Office
+) -> None:
     show, buyer = await make.show(pool), await make.guest(client)
     versions = [(await read(client, show))["version"]]
 
@@ -50,6 +52,7 @@ async def test_the_version_grows_with_every_change_and_with_nothing_else(client:
     await make.hold(client, buyer, show, show.seats[0])
     await note()
     await make.lapse(pool, show)
+    office.hot_maps.changed(show.id)  # what others change shows within a second; here: at once
     await note()
     await make.hold(client, buyer, show, show.seats[0])
     await note()
@@ -64,21 +67,26 @@ async def test_the_version_grows_with_every_change_and_with_nothing_else(client:
 
 
 async def test_a_lapse_alone_and_taking_the_lapsed_seat_both_change_the_version(
-    client: httpx.AsyncClient, pool: Pool
+    client: httpx.AsyncClient, pool: Pool, office: Office
 ) -> None:
     show, one, two = await make.show(pool), await make.guest(client), await make.guest(client)
+
+    async def version() -> int:
+        office.hot_maps.changed(show.id)  # what others change shows within a second; here: at once
+        return (await read(client, show))["version"]
+
     await make.hold(client, one, show, show.seats[0])
-    held = (await read(client, show))["version"]
+    held = await version()
     # Only time passes: the row is as it was, but for its end.
     await pool.execute("UPDATE show_seat SET taken_until = now() WHERE holder_id IS NOT NULL")
-    lapsed = (await read(client, show))["version"]
+    lapsed = await version()
     await make.hold(client, two, show, show.seats[0])
-    again = (await read(client, show))["version"]
+    again = await version()
     assert held < lapsed < again
     await make.lapse(pool, show)
-    before = (await read(client, show))["version"]
+    before = await version()
     assert await tidy_lapsed(pool) == 1
-    assert (await read(client, show))["version"] > before
+    assert await version() > before
 
 
 async def test_an_unchanged_map_is_304_for_the_same_viewer_only(client: httpx.AsyncClient, pool: Pool) -> None:
@@ -140,7 +148,7 @@ async def test_the_layout_of_the_screen(client: httpx.AsyncClient, pool: Pool) -
 
 async def test_listeners_hear_of_holds_lapses_and_what_they_missed(client: httpx.AsyncClient, pool: Pool) -> None:
     show, buyer = await make.show(pool), await make.guest(client)
-    live = LiveSeats(pool, look_every_s=0.02)
+    live = LiveSeats(HotMaps(pool, check_every_s=0.02), look_every_s=0.02)
     events = live.listen(show.id, None)
     start = await anext(events)
     assert isinstance(start, StartOver)
@@ -162,15 +170,15 @@ async def test_listeners_hear_of_holds_lapses_and_what_they_missed(client: httpx
     lost = live.listen(show.id, start.version - 1)
     assert await anext(lost) == StartOver(version=lapsed.version)
     for stream in (events, returning, lost):
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
     assert live.shows_watched == 0
 
 
 async def test_the_stream_speaks_server_sent_events(office: Office, client: httpx.AsyncClient, pool: Pool) -> None:
     show = await make.show(pool)
     assert (await read(client, show))["version"] == 0
-    text = wire_form(StartOver(version=7)).encode().decode()
+    text = StartOver(version=7).wire.decode()
     assert "event: reset" in text
     assert "id: 7" in text
     assert 'data: {"version":7}' in text
-    assert wire_form(Quiet()).encode().startswith(b": still here")
+    assert Quiet().wire.startswith(b": still here")

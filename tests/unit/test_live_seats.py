@@ -1,76 +1,51 @@
 """Whoever comes back is told exactly what they missed, or to start over: for any course of a show."""
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any
 from uuid import UUID
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boxoffice.seating import live
-from boxoffice.seating.live import SeatsChanged, StartOver
-from boxoffice.seating.seat_map import SeatMap, SeatOnMap, SeatStatus, SeatSummary
+from boxoffice.seating.live import Course, SeatsChanged, StartOver
+from boxoffice.seating.map_text import STATUSES
+from boxoffice.seating.seat_map import SeatStatus
 
-SHOW = UUID(int=1)
 SEATS = [UUID(int=10 + number) for number in range(3)]
-Watched = live._Watched  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  (what it tells is a pure rule of what it saw)
 
 # A course: for each look, how much happened since the last and how the seats stand now.
 LOOKS = st.lists(
-    st.tuples(st.integers(0, 3), st.lists(st.sampled_from(["available", "held", "booked"]), min_size=3, max_size=3)),
+    st.tuples(st.integers(0, 3), st.lists(st.sampled_from([0, 1, 2]), min_size=3, max_size=3)),
     min_size=1,
     max_size=12,
 )
 
 
-def seat_map(version: int, statuses: list[SeatStatus]) -> SeatMap:
-    seats = [
-        SeatOnMap(id=seat, row="A", number=n, price=1, tier="REGULAR", kind="standard", status=status)
-        for n, (seat, status) in enumerate(zip(SEATS, statuses, strict=True))
-    ]
-    summary = SeatSummary(total=3, available=3, held=0, held_by_me=0, booked=0)
-    return SeatMap(show_id=SHOW, version=version, seats=seats, summary=summary)
-
-
-async def play(looks: list[tuple[int, list[SeatStatus]]]) -> tuple[Any, dict[int, dict[UUID, SeatStatus]]]:
-    """A watched show after these looks, and how its seats stood at each version."""
+def play(looks: list[tuple[int, list[int]]]) -> tuple[Course, dict[int, dict[UUID, SeatStatus]]]:
+    """The course of a show after these looks, and how its seats stood at each version."""
     versions: dict[int, dict[UUID, SeatStatus]] = {}
-    watched = Watched(Any, SHOW)  # pyright: ignore[reportArgumentType]  (nothing is read: see below)
+    course = Course()
     version = 0
-    for step, statuses in looks:
+    for step, codes in looks:
         version += step
         # What is unchanged has its version unchanged: the map's own tests see to that.
-        seen = versions.setdefault(version, dict(zip(SEATS, statuses, strict=True)))
-        now = seat_map(version, list(seen.values()))
-
-        async def read(*_: object, of: SeatMap = now) -> SeatMap:
-            return of
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(live, "read_seat_map", read)
-            patch.setattr(live, "connection", _no_connection)
-            await watched.look()
-    return watched, versions
-
-
-@asynccontextmanager
-async def _no_connection(_: object) -> AsyncGenerator[None]:
-    yield
+        seen = versions.setdefault(version, dict(zip(SEATS, (STATUSES[code] for code in codes), strict=True)))
+        now = bytes(STATUSES.index(status) for status in seen.values())
+        if len(versions) == 1:
+            course.begin(version, SEATS, now, settled=True)
+        else:
+            course.look(version, now, settled=True)
+    return course, versions
 
 
 @given(LOOKS)
 @settings(deadline=None)
-def test_what_was_seen_and_what_was_missed_come_to_what_is(looks: list[tuple[int, list[SeatStatus]]]) -> None:
-    watched, versions = asyncio.run(play(looks))
+def test_what_was_seen_and_what_was_missed_come_to_what_is(looks: list[tuple[int, list[int]]]) -> None:
+    course, versions = play(looks)
     newest = max(versions)
 
     for version, seats in versions.items():
         seats_then = dict(seats)
         reached = version
-        for event in watched.missed_since(version):
+        for event in course.missed_since(version):
             assert isinstance(event, SeatsChanged), "each version seen here is remembered"
             assert event.version > reached
             reached = event.version
@@ -81,8 +56,24 @@ def test_what_was_seen_and_what_was_missed_come_to_what_is(looks: list[tuple[int
 
 @given(LOOKS, st.none() | st.integers(-5, 50))
 @settings(deadline=None)
-def test_who_saw_what_we_did_not_starts_over(looks: list[tuple[int, list[SeatStatus]]], last_seen: int | None) -> None:
-    watched, versions = asyncio.run(play(looks))
+def test_who_saw_what_we_did_not_starts_over(looks: list[tuple[int, list[int]]], last_seen: int | None) -> None:
+    course, versions = play(looks)
 
     if last_seen not in versions:
-        assert watched.missed_since(last_seen) == [StartOver(version=max(versions))]
+        assert course.missed_since(last_seen) == [StartOver(version=max(versions))]
+
+
+def test_a_version_that_other_processes_may_know_as_another_state_is_no_point_to_come_back_to() -> None:
+    course = Course()
+    course.begin(0, SEATS, bytes([0, 0, 0]), settled=True)
+    # This process has just changed a seat: another may have changed another one, and call that version 2.
+    own = course.look(2, bytes([1, 0, 0]), settled=False)
+    assert own is not None
+    assert b"id:" not in own.wire
+    assert course.missed_since(2) == [StartOver(version=2, settled=False)]
+    both = course.look(4, bytes([1, 2, 0]), settled=True)
+    assert both is not None
+    assert b"id: 4" in both.wire
+    assert course.missed_since(2) == [StartOver(version=4)]
+    assert course.missed_since(0) == [own, both]
+    assert course.missed_since(4) == []

@@ -5,6 +5,7 @@ booking's row is locked first and its seats after it; so every event of a bookin
 cancellation, its refund and its expiry come one after the other, on any number of processes.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
@@ -67,8 +68,10 @@ SELECT show_id, id AS payment_id, booking_id FROM payment WHERE session_id = $1 
 """
 
 
-async def settle(pool: Pool, event: GatewayEvent) -> Settled:
+async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], None] = lambda _: None) -> Settled:
     """Let a verified event take effect, once; never an error for what a gateway may legitimately repeat.
+
+    ``on_effect`` is told the show whose bookings changed, once that is committed.
 
     Raises:
         asyncpg.PostgresError: the database failed; nothing took effect and the gateway must send again.
@@ -85,6 +88,7 @@ async def settle(pool: Pool, event: GatewayEvent) -> Settled:
         if constraint_of(error) != "payment_event_pkey":
             raise
         return Settled(status="duplicate")
+    on_effect(found["show_id"])
     log.info(
         "payment event",
         event_id=event.event_id,

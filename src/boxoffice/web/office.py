@@ -6,6 +6,7 @@ from boxoffice.accounts import Accounts
 from boxoffice.payments.gateway import Gateway, SimulatedGateway
 from boxoffice.postgres.pool import Pool
 from boxoffice.seating.claims import Claims
+from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.live import LiveSeats
 from boxoffice.settings import Settings
 
@@ -18,6 +19,7 @@ class Office:
     pool: Pool
     accounts: Accounts
     claims: Claims
+    hot_maps: HotMaps
     live_seats: LiveSeats
     gateways: dict[str, Gateway] = field(default_factory=dict[str, Gateway])
     """By name: `payments/webhook/{gateway}` takes events of any of them."""

@@ -63,7 +63,10 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
         },
         exception_handlers=EXCEPTION_HANDLERS,  # pyright: ignore[reportArgumentType]  (each takes its own kind)
         compression_config=CompressionConfig(
-            backend="gzip", gzip_compress_level=5, minimum_size=COMPRESS_FROM_BYTES, exclude=["/events$"]
+            backend="gzip",
+            gzip_compress_level=5,
+            minimum_size=COMPRESS_FROM_BYTES,
+            exclude=[r"/seats/shows/[^/]+(/events)?$"],
         ),
         request_max_body_size=BODY_BYTES_MAX,
         template_config=TemplateConfig(directory=_HERE / "templates", engine=JinjaTemplateEngine),

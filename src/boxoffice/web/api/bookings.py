@@ -175,7 +175,9 @@ async def release(
 ) -> Released:
     """The holds in a show, of certain seats, or all. Seats in a booking stay: cancel it instead."""
     seat_ids = None if show_seat_ids is None else _seat_ids(show_seat_ids)
-    released = await release_holds(office.pool, on_behalf_of(caller, user_id), show_id=show_id, seat_ids=seat_ids)
+    whose = on_behalf_of(caller, user_id)
+    released = await release_holds(office.pool, whose, show_id=show_id, seat_ids=seat_ids)
+    office.hot_maps.changed_holds_of(whose)
     return Released(released=released)
 
 
@@ -349,7 +351,9 @@ async def cancel(
     async with transaction(office.pool) as conn:
         show_id = await locate_booking(conn, booking_id, owner=owner(caller))
         await cancel_booking(conn, show_id, booking_id)
-        return await find_booking(conn, booking_id, owner=None)
+        cancelled = await find_booking(conn, booking_id, owner=None)
+    office.hot_maps.changed(show_id)
+    return cancelled
 
 
 def owner(caller: Caller) -> UUID | None:

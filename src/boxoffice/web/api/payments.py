@@ -286,12 +286,16 @@ async def refund(
     settings = office.settings
     policy = RefundPolicy(full_before=settings.refund_full_before, half_before=settings.refund_half_before)
 
+    shows: list[UUID] = []
+
     async def decide(conn: Connection) -> RefundDecision:
-        show_id = await locate_booking(conn, booking_id, owner=owner(caller))
-        return await refund_booking(conn, show_id, booking_id, seat_ids=asked.show_seat_ids, policy=policy)
+        shows.append(await locate_booking(conn, booking_id, owner=owner(caller)))
+        return await refund_booking(conn, shows[0], booking_id, seat_ids=asked.show_seat_ids, policy=policy)
 
     key = idempotency.claim(caller.user_id, idempotency_key, "refund", [booking_id, asked.show_seat_ids])
-    return answer(await idempotency.once(office.pool, key, decide), 200)
+    outcome = await idempotency.once(office.pool, key, decide)
+    office.hot_maps.changed(*shows)
+    return answer(outcome, 200)
 
 
 _EVENT: Final = EventBody(
@@ -359,7 +363,7 @@ async def _receive(request: Request[Any, Any, State], office: Office, name: str)
         raise UnknownGatewayError("no gateway of that name is configured")
     body = await request.body()
     event = gateway.verify(request.headers, body, datetime.now(UTC))
-    return await settle(office.pool, event)
+    return await settle(office.pool, event, on_effect=office.hot_maps.changed)
 
 
 def _payment_view(payment: Payment) -> PaymentView:

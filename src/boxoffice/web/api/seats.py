@@ -3,37 +3,36 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-import msgspec
-from litestar import Response, get
-from litestar.datastructures import ResponseHeader
+from litestar import Request, get
+from litestar.datastructures import ResponseHeader, State
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import FromPath, HeaderParameter, QueryParameter
-from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.response import Stream
 
 from boxoffice.accounts import Caller
 from boxoffice.catalog.layouts import RowLayout, SeatPlace
 from boxoffice.catalog.theatres import ScreenLayout, ScreenNotFoundError, screen_layout
 from boxoffice.errors import ForbiddenError, MalformedError, UnidentifiedError
 from boxoffice.postgres.pool import connection
-from boxoffice.seating.live import LiveEvent, Quiet, SeatsChanged
-from boxoffice.seating.claims import ShowNotFoundError
+from boxoffice.seating.live import LiveEvent
+from boxoffice.seating.refusals import ShowNotFoundError
 from boxoffice.seating.seat_map import (
     AvailableSeats,
     SeatMap,
     SeatOnMap,
     SeatSummary,
     available_of,
-    read_seat_map,
 )
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import SCREEN_ID, SEAT_A1, SEAT_A2, SEAT_B1, SHOW_ID, answers
 from boxoffice.web.identity import on_behalf_of
 from boxoffice.web.office import Office
+from boxoffice.web.ready import Ready, takes_gzip
 
 OptionalUser = Annotated[
     UUID | None, QueryParameter(name="userId", required=False, description="Yours, or anybody's for staff.")
@@ -96,6 +95,9 @@ data: {{"version":9,"changes":[{{"id":"{SEAT_A2}","status":"held"}}]}}
 _ETAG: Final = ResponseHeader(
     name="ETag", documentation_only=True, description="Names this map as this caller sees it; weak."
 )
+_CACHING: Final = ((b"cache-control", b"no-cache"), (b"vary", b"Authorization, Accept-Encoding"))
+_RETRY: Final = b"retry: 2000\r\n"
+"""Milliseconds after which a client comes back when the connection breaks."""
 _MAP_SPEC: Final = {
     200: answers(SeatMap, _MAP, "The map."),
     304: ResponseSpec(data_container=None, description="The map is still the one that `If-None-Match` names."),
@@ -111,26 +113,42 @@ _MAP_SPEC: Final = {
     responses=_MAP_SPEC | problems(MalformedError, UnidentifiedError, ForbiddenError, ShowNotFoundError),
 )
 async def seat_map(
+    request: Request[Any, Any, State],
     office: NamedDependency[Office],
     visitor: NamedDependency[Caller | None],
     show_id: FromPath[UUID],
     user_id: OptionalUser = None,
     if_none_match: IfNoneMatch = None,
-) -> Response[SeatMap]:
+) -> Ready[SeatMap]:
     """Every seat, by row, then number, as it is now: `available`, `held`, `held_by_me` or `booked`.
 
     An unpaid booking counts as booked. `held_by_me` and `holdExpiresAt` need the caller's identity. The
     answer has an `ETag`; sent back as `If-None-Match` it brings 304 while nothing has changed.
     """
-    viewer = _viewer(visitor, user_id)
-    async with connection(office.pool) as conn:
-        found = await read_seat_map(conn, show_id, viewer)
+    return await answer_map(
+        office,
+        _viewer(visitor, user_id),
+        show_id,
+        if_none_match=if_none_match,
+        accept_encoding=request.headers.get("accept-encoding", ""),
+    )
+
+
+async def answer_map(
+    office: Office, viewer: UUID | None, show_id: UUID, *, if_none_match: str | None, accept_encoding: str
+) -> Ready[SeatMap]:
+    """The map as the viewer sees it, from memory: ready bytes, compressed where that is accepted."""
+    hot = await office.hot_maps.fresh(show_id)
     # The map differs by viewer, so its tag does too. A weak one: compression changes the bytes, not the map.
-    tag = f'W/"{found.version}-{viewer.hex if viewer else "anyone"}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Authorization, Accept-Encoding"}
+    tag = f'W/"{hot.version}-{viewer.hex if viewer else "anyone"}"'
+    headers = [(b"etag", tag.encode()), *_CACHING]
     if if_none_match is not None and _matches(if_none_match, tag):
-        return Response(None, status_code=304, headers=headers)  # pyright: ignore[reportReturnType]  (no body)
-    return Response(found, headers=headers)
+        return Ready(304, headers)
+    headers.append((b"content-type", b"application/json"))
+    if takes_gzip(accept_encoding):
+        headers.append((b"content-encoding", b"gzip"))
+        return Ready(200, headers, await office.hot_maps.packed(hot, viewer))
+    return Ready(200, headers, hot.body(viewer))
 
 
 @get(
@@ -141,10 +159,10 @@ async def seat_map(
     responses={200: answers(AvailableSeats, available_of(_MAP), "The free seats.")}
     | problems(MalformedError, ShowNotFoundError),
 )
-async def available_seats(office: NamedDependency[Office], show_id: FromPath[UUID]) -> AvailableSeats:
+async def available_seats(office: NamedDependency[Office], show_id: FromPath[UUID]) -> Ready[AvailableSeats]:
     """The free seats of a show, by row, then number."""
-    async with connection(office.pool) as conn:
-        return available_of(await read_seat_map(conn, show_id, None))
+    hot = await office.hot_maps.fresh(show_id)
+    return Ready(200, [(b"content-type", b"application/json")], hot.available())
 
 
 @get(
@@ -179,7 +197,7 @@ async def layout(office: NamedDependency[Office], screen_id: FromPath[UUID]) -> 
 )
 async def seat_events(
     office: NamedDependency[Office], show_id: FromPath[UUID], last_event_id: LastEventId = None
-) -> ServerSentEvent:
+) -> Stream:
     """Server-Sent Events (WHATWG HTML, section 9.2).
 
     `seats` events carry `{version, changes: [{id, status}]}`. A `reset` event carries `{version}` and
@@ -188,25 +206,20 @@ async def seat_events(
     """
     events = office.live_seats.listen(show_id, _version(last_event_id))
     # The first event is awaited here, so that an unknown show is answered 404 and not with an empty stream.
-    return ServerSentEvent(_messages(await anext(events), events), retry_duration=2000)
+    return Stream(
+        _stream(await anext(events), events),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+    )
 
 
-async def _messages(first: LiveEvent, events: AsyncGenerator[LiveEvent]) -> AsyncGenerator[ServerSentEventMessage]:
+async def _stream(first: LiveEvent, events: AsyncGenerator[LiveEvent]) -> AsyncGenerator[bytes]:
     # Closed with the connection, so that a show that nobody watches any more is not looked at.
     async with aclosing(events):
-        yield wire_form(first)
+        yield _RETRY
+        yield first.wire
         async for event in events:
-            yield wire_form(event)
-
-
-def wire_form(event: LiveEvent) -> ServerSentEventMessage:
-    """The event as the stream carries it."""
-    if isinstance(event, Quiet):
-        return ServerSentEventMessage(comment="still here")
-    name = "seats" if isinstance(event, SeatsChanged) else "reset"
-    return ServerSentEventMessage(
-        data=msgspec.json.encode(event).decode(), event=name, id=str(event.version), comment=None
-    )
+            yield event.wire
 
 
 def _version(last_event_id: str | None) -> int | None:

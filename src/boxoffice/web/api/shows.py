@@ -206,7 +206,9 @@ async def change(
     New prices are for seats that nobody has booked. A show with bookings, paid or not, keeps its time.
     """
     async with transaction(office.pool) as conn:
-        return await change_show(conn, show_id, data)
+        changed = await change_show(conn, show_id, data)
+    office.hot_maps.changed(show_id)
+    return changed
 
 
 ROUTES = [list_all, find, add, change]
