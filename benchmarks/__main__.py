@@ -28,7 +28,7 @@ WARM_UP_S: Final = 1.0
 WORKERS: Final = 2
 
 cli = typer.Typer(name="bench", add_completion=False, pretty_exceptions_enable=False)
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Only = Annotated[list[str] | None, typer.Option(help="A case, or a pattern such as 'map-*'; repeatable.")]
 Rounds = Annotated[int | None, typer.Option(min=1, max=50, help=f"Rounds of each case; {ROUNDS}.", show_default=False)]
@@ -142,7 +142,7 @@ def _line(report: CaseReport) -> str:
 
 
 def _refuse(line: str) -> NoReturn:
-    err.print(f"bench: {line}", markup=False)
+    err.print(f"boxoffice: {line}", markup=False)
     sys.exit(2)
 
 

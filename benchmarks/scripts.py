@@ -1,6 +1,6 @@
 """What a connection asks, as generators: they yield a question and are sent its answer.
 
-Generators cost a tenth of tasks, and a journey still reads from top to bottom.
+Resuming one costs less than waking a task, and a journey still reads from top to bottom.
 """
 
 import hashlib
