@@ -1,5 +1,7 @@
 """What `boxoffice demo` tells a newcomer: where things are, who to be, what to try."""
 
+import sys
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -29,6 +31,14 @@ ADMIN: Final = Login(role="admin", name="Arjun Admin")
 LOGINS: Final = (CUSTOMER, STAFF, MANAGER, ADMIN)
 
 
+def _python() -> str:
+    """The interpreter that has what the example needs, as one would type it here."""
+    try:
+        return str(Path(sys.executable).relative_to(Path.cwd()))
+    except ValueError:
+        return sys.executable
+
+
 def welcome(base_url: str) -> str:
     """The text that is printed once the demo answers at ``base_url``, in Rich's markup."""
     api = f"{base_url}/api/v1"
@@ -47,7 +57,7 @@ def welcome(base_url: str) -> str:
 [bold]Three things to try[/bold], in another terminal
 
   1. Buy two seats, step by step:
-     python examples/buy_two_seats.py{elsewhere}
+     {_python()} examples/buy_two_seats.py{elsewhere}
 
   2. See what is on in Mumbai, and the seats of a show:
      curl '{api}/shows?city=Mumbai&limit=3'

@@ -11,21 +11,27 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, cast
+from uuid import UUID
 
 import msgspec
 import structlog
 from litestar import Litestar, Request
-from litestar.types import Message, Receive, Scope, Send
+from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from boxoffice.accounts import Caller
 from boxoffice.errors import BoxOfficeError, UnidentifiedError
 from boxoffice.idempotency import KEY_LENGTH_MAX, Outcome
 from boxoffice.web.api.bookings import BookingRequest, HoldRequest, do_book, do_hold
+from boxoffice.web.api.seats import answer_map
 from boxoffice.web.errors import EXCEPTION_HANDLERS, PROBLEM_TYPE, on_box_office_error, on_unexpected
 from boxoffice.web.observe import record, request_id_of
 from boxoffice.web.office import Office
 from boxoffice.web.once import REPLAYED_HEADER
+from boxoffice.web.ready import Header, send_whole
 from boxoffice.web.router import BODY_BYTES_MAX
+
+Answer = tuple[int, list[Header], bytes]
+Act = Callable[[], Awaitable[Answer]]
 
 _KEY: Final = re.compile(rb"[\x20-\x7e]{1,%d}" % KEY_LENGTH_MAX)
 
@@ -42,6 +48,12 @@ _OPERATIONS: Final = {
 }
 
 
+_MAPS: Final = "/api/v1/seats/shows/"
+_MAPS_TEMPLATE: Final = "/api/v1/seats/shows/{show_id}"
+_MADE: Final[list[Header]] = [(b"content-type", b"application/json")]
+_REPLAYED: Final[list[Header]] = [*_MADE, (REPLAYED_HEADER.lower().encode(), b"true")]
+
+
 class HotWeb:
     """The ASGI application: the short way for hot operations, the framework for all else."""
 
@@ -50,38 +62,35 @@ class HotWeb:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        operation = _OPERATIONS.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
-        if operation is None:
-            await self.app(scope, receive, send)
-            return
-        began = time.perf_counter()
         read: list[Message] = []
-        good = await self._read(operation, scope, receive, read)
-        if good is None:
-            await self.app(scope, _again(read, receive), send)
+        began = time.perf_counter()
+        act = await self._hot(scope, receive, read) if scope["type"] == "http" else None
+        if act is None:
+            await self.app(scope, _again(read, receive) if read else receive, send)
             return
-        caller, data, key = good
         request_id = request_id_of(scope)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
-            outcome = await operation.act(self.app.state.office, caller, data, key)
+            status, headers, body = await act()
         except Exception as error:  # noqa: BLE001  (told as the framework would)
             status, headers, body = _failure(Request(scope), error)
-        else:
-            headers = [(REPLAYED_HEADER.lower().encode(), b"true")] if outcome.replayed else []
-            headers.append((b"content-type", b"application/json"))
-            status, body = 201, msgspec.json.encode(outcome.answer)
-        headers += [(b"content-length", b"%d" % len(body)), (b"x-request-id", request_id.encode())]
-        scope["path_template"] = scope["path"]
         record(scope, status, time.perf_counter() - began)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await send_whole(send, status, [*headers, (b"x-request-id", request_id.encode())], body)
 
-    async def _read(
-        self, operation: _Operation, scope: Scope, receive: Receive, read: list[Message]
-    ) -> tuple[Caller, Any, str | None] | None:
-        """Who asks for what, with what key; None where the framework must look. What was received is in ``read``."""
+    async def _hot(self, scope: HTTPScope, receive: Receive, read: list[Message]) -> Act | None:
+        """What to do for a request; None where it is not hot, or not plainly good. What was received is in ``read``."""
+        path = scope["path"]
+        if scope["method"] == "POST":
+            operation = _OPERATIONS.get(path)
+            return operation and await self._claim(operation, scope, receive, read)
+        if scope["method"] == "GET" and path.startswith(_MAPS) and not scope["query_string"]:
+            return await self._map(scope)
+        return None
+
+    async def _claim(
+        self, operation: _Operation, scope: HTTPScope, receive: Receive, read: list[Message]
+    ) -> Act | None:
         headers = _headers(scope)
         if headers is None:
             return None
@@ -91,12 +100,56 @@ class HotWeb:
             return None
         office: Office = self.app.state.office
         try:
-            return await office.accounts.identify(token), operation.decode(body), key
+            caller, data = await office.accounts.identify(token), operation.decode(body)
         except (UnidentifiedError, msgspec.MsgspecError, ValueError, RecursionError):
             return None
+        scope["path_template"] = scope["path"]
+
+        async def act() -> Answer:
+            outcome = await operation.act(office, caller, data, key)
+            return 201, _REPLAYED if outcome.replayed else _MADE, msgspec.json.encode(outcome.answer)
+
+        return act
+
+    async def _map(self, scope: HTTPScope) -> Act | None:
+        office: Office = self.app.state.office
+        token = if_none_match = None
+        accept_encoding = ""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                token = value
+            elif name == b"if-none-match":
+                if_none_match = value.decode("latin-1")
+            elif name == b"accept-encoding":
+                accept_encoding = value.decode("latin-1")
+        try:
+            show_id = UUID(scope["path"][len(_MAPS) :])
+            viewer = None if token is None else (await office.accounts.identify(_bearer(token))).user_id
+        except (UnidentifiedError, ValueError):
+            return None
+        scope["path_template"] = _MAPS_TEMPLATE
+
+        async def act() -> Answer:
+            answer = await answer_map(
+                office, viewer, show_id, if_none_match=if_none_match, accept_encoding=accept_encoding
+            )
+            return answer.parts
+
+        return act
 
 
-def _headers(scope: Scope) -> tuple[str, str | None] | None:
+def _bearer(header: bytes) -> str:
+    """The token in an Authorization header.
+
+    Raises:
+        ValueError: there is none, or it is odd.
+    """
+    if not header.startswith(b"Bearer "):
+        raise ValueError("no Bearer token")
+    return header[7:].decode("ascii")
+
+
+def _headers(scope: HTTPScope) -> tuple[str, str | None] | None:
     """The token and the idempotency key; None where a header is missing or odd."""
     token = key = None
     for name, value in scope["headers"]:
@@ -106,11 +159,12 @@ def _headers(scope: Scope) -> tuple[str, str | None] | None:
             key = value
         elif name == b"content-type" and not value.startswith(b"application/json"):
             return None
-    if token is None or not token.startswith(b"Bearer ") or not token.isascii():
+    if token is None or (key is not None and not _KEY.fullmatch(key)):
         return None
-    if key is not None and not _KEY.fullmatch(key):
+    try:
+        return _bearer(token), None if key is None else key.decode()
+    except ValueError:
         return None
-    return token[7:].decode(), None if key is None else key.decode()
 
 
 async def _body(receive: Receive, read: list[Message]) -> bytes | None:
@@ -139,7 +193,7 @@ def _again(read: list[Message], receive: Receive) -> Receive:
     return from_the_start
 
 
-def _failure(request: Request[Any, Any, Any], error: Exception) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def _failure(request: Request[Any, Any, Any], error: Exception) -> Answer:
     """The problem that the framework would answer with."""
     if isinstance(error, BoxOfficeError):
         response = on_box_office_error(request, error)

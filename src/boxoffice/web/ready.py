@@ -15,17 +15,23 @@ class Ready(Response[T]):
     """An answer of ready bytes, which are a ``T`` in JSON: for the documentation a response, else ASGI alone."""
 
     def __init__(self, status: int, headers: Sequence[Header], body: bytes = b"") -> None:  # pyright: ignore[reportMissingSuperCall]  (what the framework would set is not used)
-        self._status = status
-        self._headers = [*headers, (b"content-length", b"%d" % len(body))] if body else list(headers)
-        self._body = body
+        self.parts = (status, list(headers), body)
+        """Status, headers without the length, body."""
 
     def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # pyright: ignore[reportIncompatibleMethodOverride]  (all that the framework does with it is to call it)
         """Itself."""
         return self._send
 
     async def _send(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
-        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+        status, headers, body = self.parts
+        await send_whole(send, status, headers, body)
+
+
+async def send_whole(send: Send, status: int, headers: Sequence[Header], body: bytes) -> None:
+    """Send an answer in one piece; one without a body (304) tells no length."""
+    length = [(b"content-length", b"%d" % len(body))] if body else []
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 @lru_cache(maxsize=256)
