@@ -126,7 +126,7 @@ def _round(case: Case[StageT], stage: StageT, seconds: float, say: Callable[[str
     if prepared.baseline is not None:
         say(case.baseline or "baseline")
         baseline = prepared.baseline()
-    if isinstance(stage, OwnStage):
+    if isinstance(stage, OwnStage) and seconds >= WARM_UP_S:
         say("vacuum and checkpoint")
         stage.data.settle()
     say("measuring")

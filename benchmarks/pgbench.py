@@ -103,7 +103,8 @@ def seats_for(seconds: float) -> int:
 def prepare(data: Data, seconds: float) -> Show:
     """A new show with seats enough for a run."""
     show = data.show(seats_for(seconds))
-    data.settle()
+    if warm_up(seconds):
+        data.settle()
     return show
 
 
