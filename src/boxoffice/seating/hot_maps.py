@@ -273,17 +273,21 @@ WITH present AS MATERIALIZED (
            count(*) FILTER (WHERE taken_until <= now() AND taken_until > '-infinity') AS lapsed
       FROM show_seat WHERE show_id = $1
      GROUP BY 1
-), differing AS MATERIALIZED (
-    SELECT block FROM present LEFT JOIN unnest($2::integer[], $3::bigint[]) AS known (block, revisions) USING (block)
+), differing AS (
+    SELECT array_agg(block) AS blocks
+      FROM present LEFT JOIN unnest($2::integer[], $3::bigint[]) AS known (block, revisions) USING (block)
      WHERE present.revisions IS DISTINCT FROM known.revisions
+    HAVING count(*) > 0
 )
 SELECT now() AS as_of, total.version, seat.*
   FROM (SELECT (sum(revisions) * 2 + sum(lapsed))::bigint AS version FROM present) AS total
   LEFT JOIN (
-      SELECT id, price, taken_until, holder_id, booking_id IS NOT NULL AS booked, revision
-        FROM show_seat
-       WHERE show_id = $1 AND position >> {BLOCK_SEATS_LOG2} = ANY (ARRAY(SELECT block FROM differing))
-         AND EXISTS (SELECT FROM differing)
+      SELECT of_block.*
+        FROM differing CROSS JOIN LATERAL (  -- so that where no block differs, the seats are not read twice
+            SELECT id, price, taken_until, holder_id, booking_id IS NOT NULL AS booked, revision
+              FROM show_seat
+             WHERE show_id = $1 AND position >> {BLOCK_SEATS_LOG2} = ANY (differing.blocks)
+        ) AS of_block
   ) AS seat ON true
 """
 
