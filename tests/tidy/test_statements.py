@@ -35,7 +35,7 @@ READ_AS = {
     },
     "boxoffice.payments.fake": {"_Session": ("_TAKE_BACK", "_FIND", "_DECIDE", "_EXPIRE_LAPSED")},
     "boxoffice.payments.refunds": {"Refund": ("_LIST",), "_Unsent": ("_UNSENT",)},
-    "boxoffice.payments.sessions": {"Payment": ("_LIVE", "_OPENED", "_PAYMENTS")},
+    "boxoffice.payments.sessions": {"Payment": ("_RESERVE", "_OPENED", "_PAYMENTS")},
     "boxoffice.seating.claims": {"_Verdict": ("CLAIM",)},
     "boxoffice.seating.seat_map": {"SeatRow": ("_SEATS",)},
 }

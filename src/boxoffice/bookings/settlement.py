@@ -18,7 +18,7 @@ from boxoffice.bookings.automatic_refund import refund_whole_payment
 from boxoffice.bookings.states import AfterSuccess, BookingStatus, expiry_after_failure, on_success
 from boxoffice.payments.gateway import EventType, GatewayEvent
 from boxoffice.payments.refunds import mark_refunded
-from boxoffice.postgres.pool import Connection, Pool, Row, connection, constraint_of, row, transaction
+from boxoffice.postgres.pool import Connection, Pool, Row, constraint_of, row, transaction
 from boxoffice.seating.leases import extend_seats, give_back_seats, sell_seats
 
 log = structlog.get_logger(__name__)
@@ -55,17 +55,12 @@ class Books(Row, frozen=True, kw_only=True):
     amount: int
     currency: str
     now: datetime
+    seen: bool
 
     @property
     def status(self) -> BookingStatus:
         """The booking's, as its row has it."""
         return BookingStatus(self.booking_status)
-
-
-# Finds the payment that an event's session belongs to.
-_LOCATE = """
-SELECT show_id, id AS payment_id, booking_id FROM payment WHERE session_id = $1 AND gateway = $2
-"""
 
 
 async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], None] = lambda _: None) -> Settled:
@@ -76,13 +71,12 @@ async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], No
     Raises:
         asyncpg.PostgresError: the database failed; nothing took effect and the gateway must send again.
     """
-    async with connection(pool) as conn:
-        found = await conn.fetchrow(_LOCATE, event.session_id, event.gateway)
-    if found is None:
-        return await _keep_stray(pool, event)
     try:
         async with transaction(pool) as conn:
-            settled = await _settle(conn, event, found["show_id"], found["booking_id"], found["payment_id"])
+            found = await conn.fetchrow(_LOCK_BOOKING, event.session_id, event.gateway)
+            if found is None:
+                return await _keep_stray(conn, event)
+            settled = await _settle(conn, event, found["show_id"], found["payment_id"])
     except asyncpg.UniqueViolationError as error:
         # The same event id under another session of the show: one of the two stays, this one changed nothing.
         if constraint_of(error) != "payment_event_pkey":
@@ -99,22 +93,25 @@ async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], No
     return settled
 
 
-# Locks the booking first, always, then its payment.
+# Locks the booking that a session pays, before anything else is read of it.
 _LOCK_BOOKING = """
-SELECT id FROM booking WHERE show_id = $1 AND id = $2 FOR UPDATE
+SELECT p.show_id, p.id AS payment_id
+  FROM payment p JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
+ WHERE p.session_id = $1 AND p.gateway = $2
+   FOR UPDATE OF b
 """
+
+# Reads what the event is about under that lock, and whether the event was here before.
 _LOCK_PAYMENT = """
 SELECT b.show_id, b.id AS booking_id, b.status AS booking_status, b.user_id, b.expires_at, b.extensions,
        sh.ends_at <= now() AS show_over,
-       p.id AS payment_id, p.status AS payment_status, p.amount, p.currency, now() AS now
+       p.id AS payment_id, p.status AS payment_status, p.amount, p.currency, now() AS now,
+       EXISTS (SELECT FROM payment_event e WHERE e.show_id = $1 AND e.gateway = $3 AND e.event_id = $4) AS seen
   FROM payment p
   JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
   JOIN show sh ON sh.id = p.show_id
  WHERE p.show_id = $1 AND p.id = $2
    FOR UPDATE OF p
-"""
-_SEEN = """
-SELECT true FROM payment_event WHERE show_id = $1 AND gateway = $2 AND event_id = $3
 """
 _RECORD = """
 INSERT INTO payment_event (show_id, gateway, event_id, payment_id, event_type, outcome, needs_look, body)
@@ -122,14 +119,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 
 
-async def _settle(conn: Connection, event: GatewayEvent, show_id: UUID, booking_id: UUID, payment_id: UUID) -> Settled:
-    await conn.execute(_LOCK_BOOKING, show_id, booking_id)
-    if await conn.fetchval(_SEEN, show_id, event.gateway, event.event_id):
-        return Settled(status="duplicate")
-    locked = await conn.fetchrow(_LOCK_PAYMENT, show_id, payment_id)
+async def _settle(conn: Connection, event: GatewayEvent, show_id: UUID, payment_id: UUID) -> Settled:
+    locked = await conn.fetchrow(_LOCK_PAYMENT, show_id, payment_id, event.gateway, event.event_id)
     if locked is None:
         raise RuntimeError(f"payment {payment_id} is gone")
-    effect = await _apply(conn, event, row(Books, locked))
+    books = row(Books, locked)
+    if books.seen:
+        return Settled(status="duplicate")
+    effect = await _apply(conn, event, books)
     await conn.execute(
         _RECORD,
         show_id,
@@ -171,24 +168,27 @@ def _contradiction(event: GatewayEvent, books: Books) -> str | None:
     return None
 
 
-# Money has come in; a session that had failed or expired by our books can still be paid at the gateway.
+# Money has come in, and with it, where $4 says so, the booking is confirmed.
 _PAID = """
-UPDATE payment SET status = 'SUCCEEDED', gateway_ref = $3, settled_at = now()
- WHERE show_id = $1 AND id = $2 AND status <> 'SUCCEEDED'
-RETURNING true
-"""
-_CONFIRM = """
-UPDATE booking SET status = 'CONFIRMED', paid_by = $3, confirmed_at = now(), ended_at = NULL
- WHERE show_id = $1 AND id = $2 AND status IN ('PENDING', 'EXPIRED')
+WITH paid AS (
+    UPDATE payment SET status = 'SUCCEEDED', gateway_ref = $3, settled_at = now()
+     WHERE show_id = $1 AND id = $2 AND status <> 'SUCCEEDED'
+    RETURNING show_id, booking_id, id
+)
+UPDATE booking b SET status = 'CONFIRMED', paid_by = paid.id, confirmed_at = now(), ended_at = NULL
+  FROM paid
+ WHERE $4 AND b.show_id = paid.show_id AND b.id = paid.booking_id AND b.status IN ('PENDING', 'EXPIRED')
 """
 
 
 async def _succeeded(conn: Connection, event: GatewayEvent, books: Books) -> Effect:
-    if not await conn.fetchval(_PAID, books.show_id, books.payment_id, event.gateway_ref):
+    # A session that failed or expired by our books can still be paid at the gateway.
+    if books.payment_status == "SUCCEEDED":
         return Effect(outcome="paid_before", took_effect=False)
     after = await _decide(conn, books)
-    if after is AfterSuccess.CONFIRM:
-        await conn.execute(_CONFIRM, books.show_id, books.booking_id, books.payment_id)
+    confirm = after is AfterSuccess.CONFIRM
+    await conn.execute(_PAID, books.show_id, books.payment_id, event.gateway_ref, confirm)
+    if confirm:
         return Effect(outcome="confirmed")
     await refund_whole_payment(
         conn, books.show_id, books.booking_id, books.payment_id, books.amount, books.currency, after.value
@@ -263,9 +263,8 @@ ON CONFLICT DO NOTHING RETURNING true
 """
 
 
-async def _keep_stray(pool: Pool, event: GatewayEvent) -> Settled:
+async def _keep_stray(conn: Connection, event: GatewayEvent) -> Settled:
     """A session that we never opened: kept for a person to see."""
-    async with connection(pool) as conn:
-        new = await conn.fetchval(_STRAY, event.gateway, event.event_id, event.event_type, event.session_id, event.body)
+    new = await conn.fetchval(_STRAY, event.gateway, event.event_id, event.event_type, event.session_id, event.body)
     log.error("payment event about no session of ours", event_id=event.event_id, session_id=event.session_id)
     return Settled(status="ignored" if new else "duplicate")

@@ -13,7 +13,7 @@ import msgspec
 
 from boxoffice.errors import ConflictError
 from boxoffice.payments.gateway import Gateway, GatewayRefusedError, Session, SessionRequest
-from boxoffice.postgres.pool import Connection, Pool, Row, connection, row, transaction
+from boxoffice.postgres.pool import Connection, Pool, Row, connection, row
 
 
 class NotPayableError(ConflictError):
@@ -52,20 +52,23 @@ class Payment(Row, frozen=True, kw_only=True):
     settled_at: datetime | None
 
 
-# Reserves the one live session of a booking that can be paid; no row where it has one or cannot.
+# Reserves the one live session of a booking that can be paid, or finds it; no row where it cannot be paid, or where a
+# twin's reservation was committed while this one waited for it.
 _RESERVE = """
-INSERT INTO payment (show_id, booking_id, gateway, amount, currency, expires_at)
-SELECT show_id, id, $3, total_amount, currency, expires_at
-  FROM booking
- WHERE show_id = $1 AND id = $2 AND status = 'PENDING' AND expires_at > now()
-ON CONFLICT (show_id, booking_id) WHERE status IN ('OPENING', 'OPEN') DO NOTHING
-"""
-
-# The live session of a booking that can be paid.
-_LIVE = """
-SELECT p.* FROM payment p JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
- WHERE p.show_id = $1 AND p.booking_id = $2 AND p.status IN ('OPENING', 'OPEN')
-   AND b.status = 'PENDING' AND b.expires_at > now()
+WITH payable AS (
+    SELECT show_id, id, total_amount, currency, expires_at
+      FROM booking
+     WHERE show_id = $1 AND id = $2 AND status = 'PENDING' AND expires_at > now()
+), live AS (
+    SELECT p.* FROM payment p JOIN payable ON p.show_id = payable.show_id AND p.booking_id = payable.id
+     WHERE p.status IN ('OPENING', 'OPEN')
+), reserved AS (
+    INSERT INTO payment (show_id, booking_id, gateway, amount, currency, expires_at)
+    SELECT show_id, id, $3, total_amount, currency, expires_at FROM payable WHERE NOT EXISTS (SELECT FROM live)
+    ON CONFLICT (show_id, booking_id) WHERE status IN ('OPENING', 'OPEN') DO NOTHING
+    RETURNING *
+)
+SELECT * FROM live UNION ALL SELECT * FROM reserved
 """
 
 
@@ -79,9 +82,8 @@ async def open_session(
         GatewayDownError: the gateway does not answer; ask again.
         GatewayRefusedError: it will not open a session for this booking.
     """
-    async with transaction(pool) as conn:
-        await conn.execute(_RESERVE, show_id, booking_id, preferred)
-        payment = await _live(conn, show_id, booking_id)
+    async with connection(pool) as conn:
+        payment = await _reserve(conn, preferred, show_id, booking_id)
     if payment.session_id is None:
         payment = await _ask(pool, gateways[payment.gateway], payment)
     if payment.session_id is None or payment.payment_url is None:
@@ -96,8 +98,10 @@ async def open_session(
     )
 
 
-async def _live(conn: Connection, show_id: UUID, booking_id: UUID) -> Payment:
-    found = await conn.fetchrow(_LIVE, show_id, booking_id)
+async def _reserve(conn: Connection, preferred: str, show_id: UUID, booking_id: UUID) -> Payment:
+    found = await conn.fetchrow(_RESERVE, show_id, booking_id, preferred)
+    if found is None:  # a second look tells a twin's reservation from a booking that cannot be paid
+        found = await conn.fetchrow(_RESERVE, show_id, booking_id, preferred)
     if found is None:
         raise NotPayableError("only a booking that is PENDING, and has time left, can be paid")
     return row(Payment, found)

@@ -1,7 +1,10 @@
 """Each request gets an id, a log line and its place in the metrics."""
 
+import itertools
+import os
 import re
 import time
+from functools import cache, lru_cache
 from typing import Final
 from uuid import uuid4
 
@@ -50,14 +53,30 @@ def request_id_of(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _GIVEN_ID.fullmatch(value):
             return value.decode()
-    return uuid4().hex
+    return f"{_process(os.getpid())}{next(_requests):016x}"
 
 
-def record(scope: Scope, status: int, seconds: float) -> None:
-    """Count an answered request and log it."""
+_requests: Final = itertools.count(1)
+
+
+@cache
+def _process(_: int) -> str:
+    """What the ids of a process begin with. Processes are forks of one another: hence by the process's number."""
+    return uuid4().hex[:16]
+
+
+def record(scope: Scope, status: int, seconds: float, *, told: bool = True) -> None:
+    """Count an answered request, and log it (``told``)."""
     # The template and not the path: a label for each booking would fill the memory.
     route = scope.get("path_template") or "unknown"
     method = str(scope.get("method", ""))
-    REQUESTS.labels(method, route, status).inc()
-    SECONDS.labels(method, route).observe(seconds)
-    log.info("request", method=method, path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1))
+    counter, histogram = _metrics(method, route, status)
+    counter.inc()
+    histogram.observe(seconds)
+    if told:
+        log.info("request", method=method, path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1))
+
+
+@lru_cache(maxsize=2048)
+def _metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, status), SECONDS.labels(method, route)
