@@ -121,7 +121,7 @@ def dsn(server: str, template: str) -> Iterator[str]:
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[Pool]:
     """Connections to this test's own database, committed and separate as in production."""
-    made = await connect_pool(dsn, size=20)
+    made = await connect_pool(dsn, size=20, plan_once=True)
     try:
         yield made
     finally:

@@ -66,7 +66,7 @@ async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
 
 
 def assemble(chosen: Settings, pool: Pool, fake: FakeGateway, claims_pool: Pool) -> Office:
-    """An office of these parts; ``claims_pool`` plans its one statement once (`connect_pool`)."""
+    """An office of these parts; ``claims_pool`` is for claims alone, so that no reader keeps a buyer waiting."""
     hot_maps = HotMaps(pool)
     return Office(
         settings=chosen,
@@ -101,7 +101,7 @@ def fake_gateway(chosen: Settings, pool: Pool, http: httpx.AsyncClient) -> FakeG
 async def _parts(chosen: Settings, dsn: str) -> AsyncGenerator[tuple[Pool, FakeGateway]]:
     async with (
         httpx.AsyncClient(trust_env=False) as http,
-        closing_pool(await connect_pool(dsn, size=chosen.database_pool_size)) as pool,
+        closing_pool(await connect_pool(dsn, size=chosen.database_pool_size, plan_once=True)) as pool,
     ):
         yield pool, fake_gateway(chosen, pool, http)
 

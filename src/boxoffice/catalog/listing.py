@@ -147,9 +147,10 @@ async def list_shows(conn: Connection, filters: ShowFilters, limit: int, cursor:
 
 
 # Shows by start. Only what is asked for is in the statement, so that each mix of filters gets the plan that
-# suits it: a condition that may be off would keep PostgreSQL from using the index for it.
+# suits it: a condition that may be off would keep PostgreSQL from using the index for it. The number of rows is in it
+# too: plans are made once (`connect_pool`), and one that does not know how few rows are wanted reads them all.
 def _listing(filters: ShowFilters, rows: int, after: tuple[datetime, UUID] | None) -> tuple[str, list[Any]]:
-    values: list[Any] = [rows]
+    values: list[Any] = []
     conditions: list[str] = []
 
     def where(condition: str, *wanted: object) -> None:
@@ -177,7 +178,7 @@ def _listing(filters: ShowFilters, rows: int, after: tuple[datetime, UUID] | Non
         where("(starts_at, id) > ({}, {})", *after)
     chosen = f"""
         SELECT * FROM show {"WHERE " if conditions else ""}{" AND ".join(conditions)}
-        ORDER BY starts_at, id LIMIT $1
+        ORDER BY starts_at, id LIMIT {rows:d}
     """
     if filters.city is not None:
         # The first shows of each theatre there, by the index: a city that has few is not looked for among all.
@@ -185,10 +186,10 @@ def _listing(filters: ShowFilters, rows: int, after: tuple[datetime, UUID] | Non
         values.append(filters.city)
         chosen = f"""
             SELECT show.* FROM theatre AS here CROSS JOIN LATERAL (
-                SELECT * FROM show WHERE {" AND ".join(conditions)} ORDER BY starts_at, id LIMIT $1
+                SELECT * FROM show WHERE {" AND ".join(conditions)} ORDER BY starts_at, id LIMIT {rows:d}
             ) AS show
             WHERE lower(here.city) = lower(${len(values)})
-            ORDER BY starts_at, id LIMIT $1
+            ORDER BY starts_at, id LIMIT {rows:d}
         """
     return f"WITH chosen AS ({chosen}) {_WITH_ALL} ORDER BY chosen.starts_at, chosen.id", values
 
