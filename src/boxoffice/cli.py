@@ -92,7 +92,7 @@ def work() -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    from boxoffice.postgres.migrate import newest
+    from boxoffice.postgres.schema import newest
 
     with _database(_settings()):
         out.print(f"The database is at revision {newest()}")
@@ -184,6 +184,10 @@ def _database(settings: Settings) -> Generator[str]:
 
 
 def _migrate(dsn: str) -> None:
+    from boxoffice.postgres.schema import is_newest
+
+    if is_newest(dsn):
+        return
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError, DBAPIError
 

@@ -12,13 +12,16 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from conftest import on_database, run_sql
 from procrastinate.schema import SchemaManager
 from running import BOXOFFICE, environment
 from sqlalchemy.exc import DBAPIError
 
-from boxoffice.postgres import migrate as migrations
-from boxoffice.postgres.migrate import migrate, newest
+from boxoffice.postgres import schema
+from boxoffice.postgres.migrate import migrate
+from boxoffice.postgres.schema import is_newest, newest
 
 # All that a database holds, an object a line: what is there, and how it is defined.
 OBJECTS = """
@@ -73,6 +76,16 @@ def make_database(server: str) -> Iterator[Callable[[], str]]:
 def empty(make_database: Callable[[], str]) -> str:
     """The address of an empty database."""
     return make_database()
+
+
+def test_the_number_of_the_last_file_is_the_head_that_alembic_knows(empty: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(schema.SCRIPTS))
+    assert newest() == ScriptDirectory.from_config(config).get_current_head()
+    assert not is_newest(empty)
+    migrate(empty)
+    assert is_newest(empty)
+    assert not is_newest("postgresql://nobody@127.0.0.1:1/nowhere")
 
 
 def test_an_empty_database_comes_to_the_newest_schema_and_stays_there(empty: str) -> None:
@@ -132,10 +145,10 @@ def test_a_migration_that_fails_changes_nothing(empty: str, tmp_path: Path, monk
     migrate(empty)
     before = objects(empty)
     scripts = tmp_path / "migrations"
-    shutil.copytree(migrations.SCRIPTS, scripts)
+    shutil.copytree(schema.SCRIPTS, scripts)
     for number, statement in enumerate(("CREATE TABLE half_way (id integer)", "SELECT 1 / 0")):
         _add_revision(scripts, f"999{number}", newest() if number == 0 else "9990", statement)
-    monkeypatch.setattr(migrations, "SCRIPTS", scripts)
+    monkeypatch.setattr(schema, "SCRIPTS", scripts)
     assert newest() == "9991"
 
     with pytest.raises(DBAPIError, match="division by zero"):
@@ -151,9 +164,9 @@ def test_the_first_migration_that_fails_leaves_the_database_empty(
 ) -> None:
     before = objects(empty)
     scripts = tmp_path / "migrations"
-    shutil.copytree(migrations.SCRIPTS, scripts)
+    shutil.copytree(schema.SCRIPTS, scripts)
     _add_revision(scripts, "9990", newest(), "SELECT 1 / 0")
-    monkeypatch.setattr(migrations, "SCRIPTS", scripts)
+    monkeypatch.setattr(schema, "SCRIPTS", scripts)
 
     with pytest.raises(DBAPIError, match="division by zero"):
         migrate(empty)
@@ -170,7 +183,7 @@ def _add_revision(scripts: Path, revision: str, after: str, statement: str) -> N
 
 def _queue_release() -> str:
     """The release of procrastinate whose schema revision 0002 is."""
-    (file,) = (migrations.SCRIPTS / "versions").glob("0002_*.py")
+    (file,) = (schema.SCRIPTS / "versions").glob("0002_*.py")
     spec = spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None

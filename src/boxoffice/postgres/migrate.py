@@ -6,13 +6,11 @@ from typing import Final
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-SCRIPTS: Final = Path(__file__).parent / "migrations"
-CONNECT_TIMEOUT_S: Final = 10
-"""A server that does not answer within this is taken to be out of reach."""
+from boxoffice.postgres import schema
+
 _MIGRATION_LOCK: Final = 0x0B0C5_0FF1CE
 """The advisory lock that makes processes which start together migrate one after the other."""
 
@@ -26,19 +24,14 @@ def migrate(dsn: str) -> str:
     """
     config = _config()
     engine = create_engine(
-        _sqlalchemy_url(dsn), poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_S}
+        _sqlalchemy_url(dsn), poolclass=NullPool, connect_args={"connect_timeout": schema.CONNECT_TIMEOUT_S}
     )
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        if _present(connection) != newest():
+        if _present(connection) != schema.newest():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         return _present(connection) or ""
-
-
-def newest() -> str:
-    """The revision that this code needs."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
 def run_sql_beside(connection: Connection, revision_file: str) -> None:
@@ -60,7 +53,7 @@ def _present(connection: Connection) -> str | None:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(schema.SCRIPTS).replace("%", "%%"))
     return config
 
 

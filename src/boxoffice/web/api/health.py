@@ -10,8 +10,8 @@ from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
 
 from boxoffice.errors import UnavailableError
-from boxoffice.postgres.migrate import newest
 from boxoffice.postgres.pool import connection
+from boxoffice.postgres.schema import newest
 from boxoffice.web.documentation import NEEDS_NOTHING
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import answers
