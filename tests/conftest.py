@@ -18,8 +18,10 @@ import make
 import pytest
 from fasteners import InterProcessLock
 from litestar import Litestar
+from merchant import Receiver, make_gateway
 
 from boxoffice.app import assemble, fake_gateway
+from boxoffice.payments.fake import FakeGateway
 from boxoffice.postgres import embedded
 from boxoffice.postgres.migrate import migrate
 from boxoffice.postgres.pool import Connection, Pool, connect_pool
@@ -193,3 +195,25 @@ async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     transport = asgi(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://box-office.test") as http:
         yield http
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A merchant's webhook address on a real socket."""
+    made = Receiver()
+    await made.open()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """The way of the ``gateway`` to its ``receiver``."""
+    async with httpx.AsyncClient(trust_env=False) as made:
+        yield made
+
+
+@pytest.fixture
+def gateway(pool: Pool, http: httpx.AsyncClient, receiver: Receiver) -> FakeGateway:
+    """The fake gateway by itself, well behaved, with that receiver."""
+    return make_gateway(pool, http, receiver)

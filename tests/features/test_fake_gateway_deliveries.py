@@ -1,6 +1,5 @@
 """The fake gateway tells what was decided over real HTTP until it is taken, in time, twice or late as told to."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import httpx
@@ -15,25 +14,6 @@ from boxoffice.payments.gateway import (
 )
 from boxoffice.payments.webhooks import check_signature
 from boxoffice.postgres.pool import Pool
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    await made.open()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as made:
-        yield made
-
-
-@pytest.fixture
-def gateway(pool: Pool, http: httpx.AsyncClient, receiver: Receiver) -> FakeGateway:
-    return make_gateway(pool, http, receiver)
 
 
 async def test_a_receiver_that_is_down_gets_the_event_when_it_is_back(

@@ -2,16 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 from merchant import (
     AMOUNT,
     Receiver,
     a_refund,
-    make_gateway,
     open_one,
     paid_one,
 )
@@ -22,25 +19,6 @@ from boxoffice.payments.gateway import (
     RefundRequest,
 )
 from boxoffice.postgres.pool import Pool
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    await made.open()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as made:
-        yield made
-
-
-@pytest.fixture
-def gateway(pool: Pool, http: httpx.AsyncClient, receiver: Receiver) -> FakeGateway:
-    return make_gateway(pool, http, receiver)
 
 
 async def test_eight_refunds_at_once_with_one_key_are_one_refund(

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +13,6 @@ from merchant import (
     SECRET,
     Receiver,
     a_session,
-    make_gateway,
     open_one,
     paid_one,
     run_waiting,
@@ -33,25 +31,6 @@ from boxoffice.payments.gateway import (
 )
 from boxoffice.payments.webhooks import SIGNATURE_HEADER, check_signature
 from boxoffice.postgres.pool import Pool
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    await made.open()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as made:
-        yield made
-
-
-@pytest.fixture
-def gateway(pool: Pool, http: httpx.AsyncClient, receiver: Receiver) -> FakeGateway:
-    return make_gateway(pool, http, receiver)
 
 
 async def test_a_payment_has_one_session_however_often_it_is_asked_for(gateway: FakeGateway, pool: Pool) -> None:
