@@ -27,7 +27,7 @@ READ_AS = {
     },
     "boxoffice.accounts.sessions": {"boxoffice.accounts.callers.Caller": ("_ROTATE", "_FIND")},
     "boxoffice.bookings.cancellation": {"Paid": ("_LOCK",)},
-    "boxoffice.bookings.settlement": {"Books": ("_LOCK_PAYMENT",)},
+    "boxoffice.bookings.settlement": {"Books": ("_LOCK",)},
     "boxoffice.catalog.movies": {"Movie": ("_ADD", "_LOCK", "_CHANGE", "_FIND", "_LIST")},
     "boxoffice.catalog.theatres": {
         "Theatre": ("_ADD_THEATRE", "_CHANGE_THEATRE", "_FIND_THEATRE", "_LIST_THEATRES"),

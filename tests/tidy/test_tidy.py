@@ -83,6 +83,21 @@ def test_every_change_of_a_seat_counts_its_revision(path: Path) -> None:
     assert all(re.search(r"\brevision\s*=\s", update) for update in updates)
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_statement_changes_its_session(path: Path) -> None:
+    # Connections go back to the pool as they are (`boxoffice.postgres.pool`): what one left, the next would find.
+    changes = (
+        r"\s*(SET|RESET|DISCARD|LISTEN|UNLISTEN|DECLARE|PREPARE|CREATE\s+TEMP)\s|.*\b(set_config|pg_advisory_lock)\("
+    )
+    texts = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+    assert not [text for text in texts if re.match(changes, text, re.DOTALL)]
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*.lock")), ids=name)
 def test_locks_name_no_host(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

@@ -73,16 +73,17 @@ async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], No
     """
     try:
         async with transaction(pool) as conn:
-            found = await conn.fetchrow(_LOCK_BOOKING, event.session_id, event.gateway)
+            found = await conn.fetchrow(_LOCK, event.session_id, event.gateway, event.event_id)
             if found is None:
                 return await _keep_stray(conn, event)
-            settled = await _settle(conn, event, found["show_id"], found["payment_id"])
+            books = row(Books, found)
+            settled = await _settle(conn, event, books)
     except asyncpg.UniqueViolationError as error:
-        # The same event id under another session of the show: one of the two stays, this one changed nothing.
+        # The same event came while this one waited for the lock: one of the two stays, this one changed nothing.
         if constraint_of(error) != "payment_event_pkey":
             raise
         return Settled(status="duplicate")
-    on_effect(found["show_id"])
+    on_effect(books.show_id)
     log.info(
         "payment event",
         event_id=event.event_id,
@@ -93,25 +94,19 @@ async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], No
     return settled
 
 
-# Locks the booking that a session pays, before anything else is read of it.
-_LOCK_BOOKING = """
-SELECT p.show_id, p.id AS payment_id
-  FROM payment p JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
- WHERE p.session_id = $1 AND p.gateway = $2
-   FOR UPDATE OF b
-"""
-
-# Reads what the event is about under that lock, and whether the event was here before.
-_LOCK_PAYMENT = """
+# Locks the booking that a session pays and then the payment, and reads both as they are under the locks. Whether the
+# event was here before is as of before the wait: one that came meanwhile is found by payment_event_pkey.
+_LOCK = """
 SELECT b.show_id, b.id AS booking_id, b.status AS booking_status, b.user_id, b.expires_at, b.extensions,
        sh.ends_at <= now() AS show_over,
        p.id AS payment_id, p.status AS payment_status, p.amount, p.currency, now() AS now,
-       EXISTS (SELECT FROM payment_event e WHERE e.show_id = $1 AND e.gateway = $3 AND e.event_id = $4) AS seen
+       EXISTS (SELECT FROM payment_event e
+                WHERE e.show_id = p.show_id AND e.gateway = p.gateway AND e.event_id = $3) AS seen
   FROM payment p
   JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
   JOIN show sh ON sh.id = p.show_id
- WHERE p.show_id = $1 AND p.id = $2
-   FOR UPDATE OF p
+ WHERE p.session_id = $1 AND p.gateway = $2
+   FOR UPDATE OF b, p
 """
 _RECORD = """
 INSERT INTO payment_event (show_id, gateway, event_id, payment_id, event_type, outcome, needs_look, body)
@@ -119,20 +114,16 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 
 
-async def _settle(conn: Connection, event: GatewayEvent, show_id: UUID, payment_id: UUID) -> Settled:
-    locked = await conn.fetchrow(_LOCK_PAYMENT, show_id, payment_id, event.gateway, event.event_id)
-    if locked is None:
-        raise RuntimeError(f"payment {payment_id} is gone")
-    books = row(Books, locked)
+async def _settle(conn: Connection, event: GatewayEvent, books: Books) -> Settled:
     if books.seen:
         return Settled(status="duplicate")
     effect = await _apply(conn, event, books)
     await conn.execute(
         _RECORD,
-        show_id,
+        books.show_id,
         event.gateway,
         event.event_id,
-        payment_id,
+        books.payment_id,
         event.event_type,
         effect.outcome,
         effect.needs_look,

@@ -52,13 +52,13 @@ class Payment(Row, frozen=True, kw_only=True):
     settled_at: datetime | None
 
 
-# Reserves the one live session of a booking that can be paid, or finds it; no row where it cannot be paid, or where a
-# twin's reservation was committed while this one waited for it.
+# Reserves the one live session of an owner's booking that can be paid, or finds it; no row where there is none to be
+# paid, or where a twin's reservation was committed while this one waited for it.
 _RESERVE = """
 WITH payable AS (
     SELECT show_id, id, total_amount, currency, expires_at
       FROM booking
-     WHERE show_id = $1 AND id = $2 AND status = 'PENDING' AND expires_at > now()
+     WHERE id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND status = 'PENDING' AND expires_at > now()
 ), live AS (
     SELECT p.* FROM payment p JOIN payable ON p.show_id = payable.show_id AND p.booking_id = payable.id
      WHERE p.status IN ('OPENING', 'OPEN')
@@ -73,17 +73,19 @@ SELECT * FROM live UNION ALL SELECT * FROM reserved
 
 
 async def open_session(
-    pool: Pool, gateways: Mapping[str, Gateway], preferred: str, show_id: UUID, booking_id: UUID
+    pool: Pool, gateways: Mapping[str, Gateway], preferred: str, booking_id: UUID, *, owner: UUID | None
 ) -> PaymentSession:
     """The booking's one live session: a new one at the ``preferred`` gateway, or the one that it has.
 
+    With ``owner``, only for a booking of theirs.
+
     Raises:
-        NotPayableError: the booking is paid, ended, or its time ran out.
+        NotPayableError: the booking is paid, ended, its time ran out, or there is none.
         GatewayDownError: the gateway does not answer; ask again.
         GatewayRefusedError: it will not open a session for this booking.
     """
     async with connection(pool) as conn:
-        payment = await _reserve(conn, preferred, show_id, booking_id)
+        payment = await _reserve(conn, preferred, booking_id, owner)
     if payment.session_id is None:
         payment = await _ask(pool, gateways[payment.gateway], payment)
     if payment.session_id is None or payment.payment_url is None:
@@ -98,10 +100,10 @@ async def open_session(
     )
 
 
-async def _reserve(conn: Connection, preferred: str, show_id: UUID, booking_id: UUID) -> Payment:
-    found = await conn.fetchrow(_RESERVE, show_id, booking_id, preferred)
+async def _reserve(conn: Connection, preferred: str, booking_id: UUID, owner: UUID | None) -> Payment:
+    found = await conn.fetchrow(_RESERVE, booking_id, owner, preferred)
     if found is None:  # a second look tells a twin's reservation from a booking that cannot be paid
-        found = await conn.fetchrow(_RESERVE, show_id, booking_id, preferred)
+        found = await conn.fetchrow(_RESERVE, booking_id, owner, preferred)
     if found is None:
         raise NotPayableError("only a booking that is PENDING, and has time left, can be paid")
     return row(Payment, found)

@@ -1,4 +1,4 @@
-"""The operations that a sale's opening is made of, reached without the framework.
+"""The operations that a purchase is made of, reached without the framework.
 
 What they do is in `boxoffice.web.api`; only the way there is shorter, by some 0.3 ms of processor time
 a request (docs/performance.md). A request that is not plainly good (no token, an odd header, a body
@@ -17,13 +17,16 @@ from uuid import UUID
 import msgspec
 import structlog
 from litestar import Litestar, Request
+from litestar.datastructures import Headers
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from boxoffice.accounts import Caller
 from boxoffice.errors import BoxOfficeError, UnidentifiedError
 from boxoffice.idempotency import KEY_LENGTH_MAX, Outcome
-from boxoffice.web.api.bookings import BookingRequest, HoldRequest, do_book, do_hold
+from boxoffice.web.api.bookings import BookingRequest, HoldRequest, do_book, do_hold, do_read
+from boxoffice.web.api.payments import InitiateRequest, do_initiate
 from boxoffice.web.api.seats import answer_map
+from boxoffice.web.api.webhooks import BUILT_IN, hear
 from boxoffice.web.errors import EXCEPTION_HANDLERS, PROBLEM_TYPE, on_box_office_error, on_unexpected
 from boxoffice.web.observe import record, request_id_of
 from boxoffice.web.office import Office
@@ -46,14 +49,18 @@ class _Operation:
 _OPERATIONS: Final = {
     "/api/v1/bookings": _Operation(msgspec.json.Decoder(BookingRequest).decode, do_book),
     "/api/v1/bookings/hold-seats": _Operation(msgspec.json.Decoder(HoldRequest).decode, do_hold),
+    "/api/v1/payments/initiate": _Operation(msgspec.json.Decoder(InitiateRequest).decode, do_initiate),
 }
 
 
+_WEBHOOK: Final = "/api/v1/payments/webhook"
+_BOOKINGS: Final = "/api/v1/bookings/"
+_BOOKINGS_TEMPLATE: Final = "/api/v1/bookings/{booking_id}"
 _MAPS: Final = "/api/v1/seats/shows/"
 _MAPS_TEMPLATE: Final = "/api/v1/seats/shows/{show_id}"
 _FIRST_REFUSAL: Final = 400
-_MADE: Final[list[Header]] = [(b"content-type", b"application/json")]
-_REPLAYED: Final[list[Header]] = [*_MADE, (REPLAYED_HEADER.lower().encode(), b"true")]
+_JSON: Final[list[Header]] = [(b"content-type", b"application/json")]
+_REPLAYED: Final[list[Header]] = [*_JSON, (REPLAYED_HEADER.lower().encode(), b"true")]
 
 
 class HotWeb:
@@ -86,13 +93,18 @@ class HotWeb:
         """What to do for a request; None where it is not hot, or not plainly good. What was received is in ``read``."""
         path = scope["path"]
         if scope["method"] == "POST":
+            if path == _WEBHOOK:
+                return await self._webhook(scope, receive, read)
             operation = _OPERATIONS.get(path)
-            return operation and await self._claim(operation, scope, receive, read)
-        if scope["method"] == "GET" and path.startswith(_MAPS) and not scope["query_string"]:
-            return await self._map(scope)
+            return operation and await self._change(operation, scope, receive, read)
+        if scope["method"] == "GET" and not scope["query_string"]:
+            if path.startswith(_MAPS):
+                return await self._map(scope)
+            if path.startswith(_BOOKINGS):
+                return await self._booking(scope)
         return None
 
-    async def _claim(
+    async def _change(
         self, operation: _Operation, scope: HTTPScope, receive: Receive, read: list[Message]
     ) -> Act | None:
         headers = _headers(scope)
@@ -111,7 +123,37 @@ class HotWeb:
 
         async def act() -> Answer:
             outcome = await operation.act(office, caller, data, key)
-            return 201, _REPLAYED if outcome.replayed else _MADE, msgspec.json.encode(outcome.answer)
+            return 201, _REPLAYED if outcome.replayed else _JSON, msgspec.json.encode(outcome.answer)
+
+        return act
+
+    async def _webhook(self, scope: HTTPScope, receive: Receive, read: list[Message]) -> Act | None:
+        body = await _body(receive, read)
+        if body is None:
+            return None
+        office: Office = self.app.state.office
+        headers = Headers.from_scope(scope)
+        scope["path_template"] = _WEBHOOK
+
+        async def act() -> Answer:
+            return 200, _JSON, msgspec.json.encode(await hear(office, BUILT_IN, headers, body))
+
+        return act
+
+    async def _booking(self, scope: HTTPScope) -> Act | None:
+        office: Office = self.app.state.office
+        headers = _headers(scope)
+        if headers is None:
+            return None
+        try:
+            booking_id = UUID(scope["path"][len(_BOOKINGS) :])
+            caller = await office.accounts.identify(headers[0])
+        except (UnidentifiedError, ValueError):
+            return None
+        scope["path_template"] = _BOOKINGS_TEMPLATE
+
+        async def act() -> Answer:
+            return 200, _JSON, msgspec.json.encode(await do_read(office, caller, booking_id))
 
         return act
 

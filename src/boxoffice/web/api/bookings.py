@@ -303,6 +303,11 @@ async def one_booking(
     office: NamedDependency[Office], caller: NamedDependency[Caller], booking_id: FromPath[UUID]
 ) -> Booking:
     """The booking with its seats, its money and its show; someone else's is unknown (404)."""
+    return await do_read(office, caller, booking_id)
+
+
+async def do_read(office: Office, caller: Caller, booking_id: UUID) -> Booking:
+    """What the operation does, whichever way it was reached (`boxoffice.web.hot`)."""
     async with connection(office.pool) as conn:
         return await find_booking(conn, booking_id, owner=owner(caller))
 

@@ -1,15 +1,14 @@
-"""Paying and being refunded, and the gateways' webhooks."""
+"""Paying and being refunded."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, get, post
-from litestar.datastructures import State
+from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import Body as BodyOf
-from litestar.params import FromPath, HeaderParameter
+from litestar.params import FromPath
 from msgspec import Meta
 
 from boxoffice import idempotency
@@ -22,15 +21,12 @@ from boxoffice.bookings.cancellation import (
 )
 from boxoffice.bookings.reading import BookingNotFoundError, find_booking, locate_booking
 from boxoffice.bookings.refund_policy import RefundPolicy
-from boxoffice.bookings.settlement import Settled, settle
 from boxoffice.bookings.states import BookingStatus
-from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, UnidentifiedError, UnknownError
+from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, UnidentifiedError
+from boxoffice.idempotency import Outcome
 from boxoffice.payments.gateway import (
-    BadSignatureError,
-    EventType,
     GatewayDownError,
     GatewayRefusedError,
-    MalformedEventError,
 )
 from boxoffice.payments.refunds import Refund, list_refunds
 from boxoffice.payments.sessions import (
@@ -40,11 +36,9 @@ from boxoffice.payments.sessions import (
     list_payments,
     open_session,
 )
-from boxoffice.payments.webhooks import SIGNATURE_HEADER, EventBody
 from boxoffice.postgres.pool import Connection, connection
 from boxoffice.seating.refusals import ForeignSeatsError
 from boxoffice.web.api.bookings import owner
-from boxoffice.web.documentation import RAW_BODY
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import (
     BOOKING_ID,
@@ -56,15 +50,9 @@ from boxoffice.web.examples import (
     example,
 )
 from boxoffice.web.fields import Body
-from boxoffice.web.identity import IGNORES_IDENTITY, on_behalf_of, signed_in
+from boxoffice.web.identity import on_behalf_of, signed_in
 from boxoffice.web.office import Office
 from boxoffice.web.once import IdempotencyKey, answer
-
-
-class UnknownGatewayError(UnknownError):
-    """There is no such payment gateway."""
-
-    code = "gateway_not_found"
 
 
 class InitiateRequest(Body, frozen=True, kw_only=True):
@@ -111,19 +99,31 @@ async def initiate(
     idempotency_key: IdempotencyKey = None,
 ) -> Response[PaymentSession]:
     """Send the buyer to `paymentUrl`. A booking has at most one open session: asking again returns it."""
+    return answer(await do_initiate(office, caller, data, idempotency_key), 201)
+
+
+async def do_initiate(office: Office, caller: Caller, data: InitiateRequest, key_header: str | None) -> Outcome:
+    """What the operation does, whichever way it was reached (`boxoffice.web.hot`)."""
     on_behalf_of(caller, data.user_id)
-    key = idempotency.claim(caller.user_id, idempotency_key, "initiate", data.booking_id)
-    async with connection(office.pool) as conn:
-        if key is not None and (first := await idempotency.recall(conn, key)) is not None:
-            return answer(idempotency.Outcome(answer=first, replayed=True), 201)
-        show_id = await locate_booking(conn, data.booking_id, owner=owner(caller))
-    session = await open_session(
-        office.pool, office.gateways, office.settings.payment_gateway, show_id, data.booking_id
-    )
+    key = idempotency.claim(caller.user_id, key_header, "initiate", data.booking_id)
+    if key is not None:
+        async with connection(office.pool) as conn:
+            if (first := await idempotency.recall(conn, key)) is not None:
+                return Outcome(answer=first, replayed=True)
+    whose = owner(caller)
+    try:
+        session = await open_session(
+            office.pool, office.gateways, office.settings.payment_gateway, data.booking_id, owner=whose
+        )
+    except NotPayableError:
+        # One that is not the caller's is unknown to them, whatever its state.
+        async with connection(office.pool) as conn:
+            await locate_booking(conn, data.booking_id, owner=whose)
+        raise
     if key is not None:
         async with connection(office.pool) as conn:
             await idempotency.remember(conn, key, session)
-    return Response(session, status_code=201)
+    return Outcome(answer=session, replayed=False)
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -298,74 +298,6 @@ async def refund(
     return answer(outcome, 200)
 
 
-_EVENT: Final = EventBody(
-    event_id="evt_9bX2kQ7mT4",
-    event_type=EventType.SUCCESS,
-    session_id=SESSION_ID,
-    booking_id=BOOKING_ID,
-    amount=50_000,
-    currency="INR",
-    timestamp=datetime(2030, 1, 31, 12, 2, tzinfo=UTC),
-    gateway_ref="pay_5tG7hJ9kL1",
-)
-_SETTLED: Final = answers(Settled, Settled(status="processed"), "Heard, and what came of it.")
-Signature = Annotated[
-    str | None,
-    HeaderParameter(
-        name=SIGNATURE_HEADER,
-        required=False,
-        description='`t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<raw body>">`; without a good one: 401.',
-    ),
-]
-
-
-@post(
-    "/payments/webhook",
-    operation_id="webhook",
-    summary="Events of the built-in gateway",
-    tags=["payments"],
-    status_code=200,
-    opt={IGNORES_IDENTITY: True, RAW_BODY: _EVENT},
-    responses={200: _SETTLED} | problems(MalformedEventError, BadSignatureError),
-)
-async def webhook(
-    request: Request[Any, Any, State],
-    office: NamedDependency[Office],
-    signature: Signature = None,  # noqa: ARG001  (documents the header; the gateway reads it)
-) -> Settled:
-    """Takes effect exactly once.
-
-    `X-Payment-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "<t>.<raw body>">`, within 300 s. The answer
-    is `processed`, `duplicate` or `ignored`; an event that contradicts our books changes nothing.
-    """
-    return await _receive(request, office, "fake")
-
-
-@post(
-    "/payments/webhook/{gateway:str}",
-    operation_id="gatewayWebhook",
-    summary="Events of a gateway",
-    tags=["payments"],
-    status_code=200,
-    opt={IGNORES_IDENTITY: True, RAW_BODY: _EVENT},
-    responses={200: _SETTLED} | problems(MalformedEventError, BadSignatureError, UnknownGatewayError),
-)
-async def gateway_webhook(
-    request: Request[Any, Any, State], office: NamedDependency[Office], gateway: FromPath[str]
-) -> Settled:
-    """As the built-in gateway's, signed as that gateway signs."""
-    return await _receive(request, office, gateway)
-
-
-async def _receive(request: Request[Any, Any, State], office: Office, name: str) -> Settled:
-    gateway = office.gateways.get(name)
-    if gateway is None:
-        raise UnknownGatewayError("no gateway of that name is configured")
-    body = await request.body()
-    event = gateway.verify(request.headers, body, datetime.now(UTC))
-    return await settle(office.pool, event, on_effect=office.hot_maps.changed)
-
-
 def _payment_view(payment: Payment) -> PaymentView:
     return PaymentView(
         payment_id=payment.id,
@@ -397,4 +329,4 @@ def _refund_view(refund: Refund) -> RefundView:
     )
 
 
-ROUTES = [initiate, payment_status, refund, webhook, gateway_webhook]
+ROUTES = [initiate, payment_status, refund]
