@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Two at once: the suite is written for a machine of two cores.
 TEST_PROCESSES ?= 2
 
-.PHONY: demo serve test bench bench-short check format lock clean
+.PHONY: demo serve test browser bench bench-short check format lock clean
 
 demo: $(READY)          ## a running box office with demo data on port 8001
 	@$(BIN)/boxoffice demo
@@ -16,8 +16,20 @@ demo: $(READY)          ## a running box office with demo data on port 8001
 serve: $(READY)         ## the service alone
 	@$(BIN)/boxoffice serve
 
-test: $(READY)          ## every test
+test: $(READY) browser  ## every test
 	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+
+# Where there is none and we may, Debian's is installed. Otherwise the tests of the pages fail and say what to do;
+# nobody skips them by accident. BROWSER_TESTS=skip does, CHROMIUM=/path/to/it names another.
+browser:                ## the Chromium that the tests of the pages drive
+	@[ "$(BROWSER_TESTS)" != skip ] && [ -z "$(CHROMIUM)" ] || exit 0; \
+	found() { command -v chromium || command -v chromium-browser || command -v google-chrome; }; \
+	found >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium (once) …"; export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-core >/dev/null; \
+	fi; \
+	found >/dev/null || echo "No Chromium: install it, or set CHROMIUM or BROWSER_TESTS=skip" >&2
 
 bench: $(READY)         ## what it sells, beside what the machine gives; ARGS="--only 'map-*'" and such
 	$(BIN)/python -m benchmarks $(ARGS)
