@@ -96,7 +96,7 @@ async def violations(page: Page) -> list[str]:
     # Through the debugger, as the page's own content security policy lets no foreign script in.
     session = await page.context.new_cdp_session(page)
     await session.send("Runtime.evaluate", {"expression": _axe()})
-    answer: Any = await session.send(
+    asked = session.send(
         "Runtime.evaluate",
         {
             "expression": "axe.run({resultTypes: ['violations']}).then((r) => r.violations.map((v) => "
@@ -106,9 +106,9 @@ async def violations(page: Page) -> list[str]:
             "returnByValue": True,
         },
     )
+    result = cast("dict[str, Any]", await asked)["result"]
     await session.detach()
-    result: dict[str, Any] = cast("Any", answer)["result"]
-    assert "value" in result, answer
+    assert "value" in result, result
     return result["value"]
 
 
