@@ -23,6 +23,12 @@ DEVICES: Final[dict[Device, dict[str, Any]]] = {
 WAIT_MS: Final = 15_000
 """How long an expectation may take on a machine that is busy with other tests; most take some milliseconds."""
 
+_VIOLATIONS: Final = """
+axe.run({resultTypes: ["violations"]}).then((results) => results.violations.map((rule) =>
+  `${rule.id} (${rule.impact}): ${rule.help}: ` +
+  rule.nodes.slice(0, 3).map((node) => `${node.html} ${node.failureSummary}`).join(" | ")))
+"""
+
 expect.set_options(timeout=WAIT_MS)
 
 
@@ -96,17 +102,8 @@ async def violations(page: Page) -> list[str]:
     # Through the debugger, as the page's own content security policy lets no foreign script in.
     session = await page.context.new_cdp_session(page)
     await session.send("Runtime.evaluate", {"expression": _axe()})
-    asked = session.send(
-        "Runtime.evaluate",
-        {
-            "expression": "axe.run({resultTypes: ['violations']}).then((r) => r.violations.map((v) => "
-            "`${v.id} (${v.impact}): ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html + ' ' + n.failureSummary)"
-            ".join(' | ')}`))",
-            "awaitPromise": True,
-            "returnByValue": True,
-        },
-    )
-    result = cast("dict[str, Any]", await asked)["result"]
+    wanted = {"expression": _VIOLATIONS, "awaitPromise": True, "returnByValue": True}
+    result = cast("dict[str, Any]", await session.send("Runtime.evaluate", wanted))["result"]
     await session.detach()
     assert "value" in result, result
     return result["value"]
