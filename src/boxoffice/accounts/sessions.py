@@ -100,15 +100,19 @@ class Standings:
         self._recent: Recent[UUID, _Standing] = Recent(STANDINGS_MAX)
         self._changes = 0
 
+    def known(self, session_id: UUID) -> Caller | None:
+        """The caller of a session, if the database has said so just now."""
+        standing = self._recent.get(session_id)
+        return standing.caller if standing is not None and standing.fresh_until > time.monotonic() else None
+
     async def of(self, session_id: UUID) -> Caller:
         """The caller of a session.
 
         Raises:
             InvalidTokenError: the session is over.
         """
-        standing = self._recent.get(session_id)
-        if standing is not None and standing.fresh_until > time.monotonic():
-            return standing.caller
+        if (known := self.known(session_id)) is not None:
+            return known
         changes, asked_at = self._changes, time.monotonic()
         async with connection(self._pool) as conn:
             caller = await _find(conn, session_id)

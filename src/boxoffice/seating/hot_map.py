@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.seating.map_text import BOOKED, FREE, HELD, MapText, Packing
+from boxoffice.seating.seat_ids import SeatIds
 from boxoffice.seating.seat_map import SeatSummary
 
 BLOCK_SEATS_LOG2: Final = 8
@@ -46,7 +47,8 @@ class HotMap:
     """
 
     def __init__(self, show_id: UUID, rows: Sequence[Mapping[str, Any]], now: int) -> None:
-        self._index: dict[UUID, int] = {row["id"]: i for i, row in enumerate(rows)}
+        self.seat_ids: Final = SeatIds([row["id"] for row in rows])
+        """By row, then number."""
         self._now = now
         self.prices = array("i", [row["price"] for row in rows])
         self._blocks = array("i", [row["position"] >> BLOCK_SEATS_LOG2 for row in rows])
@@ -94,11 +96,6 @@ class HotMap:
         return self._lapses[0][0] if self._lapses else FOREVER
 
     @property
-    def seat_ids(self) -> list[UUID]:
-        """By row, then number."""
-        return list(self._index)
-
-    @property
     def codes(self) -> bytes:
         """One byte a seat, in the order of `seat_ids`: an index of `STATUSES`."""
         return bytes(self._codes)
@@ -127,7 +124,7 @@ class HotMap:
     def patch(self, rows: Iterable[Mapping[str, Any]]) -> bool:
         """Take over the rows that are newer than what is here; False if the layout or a price is another now."""
         for row in rows:
-            i = self._index.get(row["id"])
+            i = self.seat_ids.place(row["id"])
             if i is None or self.prices[i] != row["price"]:
                 return False
             if row["revision"] > self._revisions[i]:
@@ -136,7 +133,7 @@ class HotMap:
 
     def lease(self, seat_id: UUID, until: int, holder: UUID, *, booked: bool, revision: int) -> None:
         """Take over one change of this process, unless a newer one is here."""
-        i = self._index.get(seat_id)
+        i = self.seat_ids.place(seat_id)
         if i is None or revision <= self._revisions[i]:
             return
         if revision > self._revisions[i] + 1:

@@ -9,7 +9,7 @@ listener that comes back with the last one that it saw is told what it missed, o
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from functools import cached_property
 from typing import Final
 from uuid import UUID
@@ -131,12 +131,12 @@ class Course:
     def __init__(self) -> None:
         self._version = -1
         self._settled = False
-        self._seat_ids: Sequence[UUID] = ()
+        self._seat_ids: Iterable[UUID] = ()
         self._codes = b""
         # Each change, with the version that it came from where somebody can come back with that one.
         self._remembered: deque[tuple[int | None, SeatsChanged]] = deque(maxlen=REMEMBERED_MAX)
 
-    def begin(self, version: int, seat_ids: Sequence[UUID], codes: bytes, *, settled: bool) -> StartOver | None:
+    def begin(self, version: int, seat_ids: Iterable[UUID], codes: bytes, *, settled: bool) -> StartOver | None:
         """The show at the first look, or with other prices: who followed it until now starts over."""
         changed = self._version not in {-1, version}
         self._version, self._settled = version, settled

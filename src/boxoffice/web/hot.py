@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -33,6 +32,7 @@ from boxoffice.web.office import Office
 from boxoffice.web.once import REPLAYED_HEADER
 from boxoffice.web.ready import Header, send_whole
 from boxoffice.web.router import BODY_BYTES_MAX
+from boxoffice.web.shown import MAPS, MAPS_TEMPLATE, show_at_hand, show_in
 
 Answer = tuple[int, list[Header], bytes]
 Act = Callable[[], Awaitable[Answer]]
@@ -56,8 +56,6 @@ _OPERATIONS: Final = {
 _WEBHOOK: Final = "/api/v1/payments/webhook"
 _BOOKINGS: Final = "/api/v1/bookings/"
 _BOOKINGS_TEMPLATE: Final = "/api/v1/bookings/{booking_id}"
-_MAPS: Final = "/api/v1/seats/shows/"
-_MAPS_TEMPLATE: Final = "/api/v1/seats/shows/{show_id}"
 _FIRST_REFUSAL: Final = 400
 _JSON: Final[list[Header]] = [(b"content-type", b"application/json")]
 _REPLAYED: Final[list[Header]] = [*_JSON, (REPLAYED_HEADER.lower().encode(), b"true")]
@@ -71,6 +69,10 @@ class HotWeb:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if scope["type"] == "http" and scope["method"] == "GET" and _is_map(scope):
+            office: Office = self.app.state.office
+            if await show_at_hand(office, scope, send):
+                return
         read: list[Message] = []
         began = time.perf_counter()
         act = await self._hot(scope, receive, read) if scope["type"] == "http" else None
@@ -97,10 +99,10 @@ class HotWeb:
                 return await self._webhook(scope, receive, read)
             operation = _OPERATIONS.get(path)
             return operation and await self._change(operation, scope, receive, read)
-        if scope["method"] == "GET" and not scope["query_string"]:
-            if path.startswith(_MAPS):
+        if scope["method"] == "GET":
+            if _is_map(scope):
                 return await self._map(scope)
-            if path.startswith(_BOOKINGS):
+            if path.startswith(_BOOKINGS) and not scope["query_string"]:
                 return await self._booking(scope)
         return None
 
@@ -169,11 +171,13 @@ class HotWeb:
             elif name == b"accept-encoding":
                 accept_encoding = value.decode("latin-1")
         try:
-            show_id = _show_in(scope["path"])
+            show_id = show_in(scope["path"])
             viewer = None if token is None else (await office.accounts.identify(_bearer(token))).user_id
         except (UnidentifiedError, ValueError):
             return None
-        scope["path_template"] = _MAPS_TEMPLATE
+        if show_id is None:
+            return None
+        scope["path_template"] = MAPS_TEMPLATE
 
         async def act() -> Answer:
             answer = await answer_map(
@@ -184,9 +188,8 @@ class HotWeb:
         return act
 
 
-@lru_cache(maxsize=1024)
-def _show_in(path: str) -> UUID:
-    return UUID(path[len(_MAPS) :])
+def _is_map(scope: HTTPScope) -> bool:
+    return scope["path"].startswith(MAPS) and not scope["query_string"]
 
 
 def _bearer(header: bytes) -> str:

@@ -51,8 +51,18 @@ class ObserveMiddleware(ASGIMiddleware):
 def request_id_of(scope: Scope) -> str:
     """The request's id: a proxy's where it is sane, else a new one."""
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _GIVEN_ID.fullmatch(value):
+        if name == b"x-request-id" and is_sane(value):
             return value.decode()
+    return new_request_id()
+
+
+def is_sane(request_id: bytes) -> bool:
+    """Whether an id that came with a request can be ours, too."""
+    return _GIVEN_ID.fullmatch(request_id) is not None
+
+
+def new_request_id() -> str:
+    """An id that no other request has."""
     return f"{_process(os.getpid())}{next(_requests):016x}"
 
 

@@ -32,7 +32,8 @@ from boxoffice.web.errors import problems
 from boxoffice.web.examples import SCREEN_ID, SEAT_A1, SEAT_A2, SEAT_B1, SHOW_ID, answers
 from boxoffice.web.identity import on_behalf_of
 from boxoffice.web.office import Office
-from boxoffice.web.ready import Ready, takes_gzip
+from boxoffice.web.ready import Ready
+from boxoffice.web.shown import map_of
 
 OptionalUser = Annotated[
     UUID | None, QueryParameter(name="userId", required=False, description="Yours, or anybody's for staff.")
@@ -95,7 +96,6 @@ data: {{"version":9,"changes":[{{"id":"{SEAT_A2}","status":"held"}}]}}
 _ETAG: Final = ResponseHeader(
     name="ETag", documentation_only=True, description="Names this map as this caller sees it; weak."
 )
-_CACHING: Final = ((b"cache-control", b"no-cache"), (b"vary", b"Authorization, Accept-Encoding"))
 _RETRY: Final = b"retry: 2000\r\n"
 """Milliseconds after which a client comes back when the connection breaks."""
 _MAP_SPEC: Final = {
@@ -139,16 +139,8 @@ async def answer_map(
 ) -> Ready[SeatMap]:
     """The map as the viewer sees it, from memory: ready bytes, compressed where that is accepted."""
     hot = await office.hot_maps.fresh(show_id)
-    # The map differs by viewer, so its tag does too. A weak one: compression changes the bytes, not the map.
-    tag = f'W/"{hot.version}-{viewer.hex if viewer else "anyone"}"'
-    headers = [(b"etag", tag.encode()), *_CACHING]
-    if if_none_match is not None and _matches(if_none_match, tag):
-        return Ready(304, headers)
-    headers.append((b"content-type", b"application/json"))
-    if takes_gzip(accept_encoding):
-        headers.append((b"content-encoding", b"gzip"))
-        return Ready(200, headers, await office.hot_maps.packed(hot, viewer))
-    return Ready(200, headers, hot.body(viewer))
+    status, headers, body = map_of(hot, viewer, (if_none_match or "").encode("latin-1", "replace"), accept_encoding)
+    return Ready(status, headers, await office.hot_maps.packed(hot, viewer) if body is None else body)
 
 
 @get(
@@ -234,14 +226,6 @@ def _viewer(visitor: Caller | None, user_id: UUID | None) -> UUID | None:
             raise UnidentifiedError("userId needs your identity")
         return None
     return on_behalf_of(visitor, user_id)
-
-
-def _matches(if_none_match: str, tag: str) -> bool:
-    """Weak comparison (RFC 9110, section 13.1.2)."""
-    if if_none_match.strip() == "*":
-        return True
-    opaque = tag.removeprefix("W/")
-    return any(one.strip().removeprefix("W/") == opaque for one in if_none_match.split(","))
 
 
 ROUTES = [seat_map, available_seats, layout, seat_events]
