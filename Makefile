@@ -37,6 +37,13 @@ bench: $(READY)         ## what it sells, beside what the machine gives; ARGS="-
 bench-short: $(READY)   ## that the benchmarks work, in under a minute; says nothing about speed
 	$(BIN)/python -m benchmarks --short $(ARGS)
 
+.PHONY: model
+# The suite holds 25 short courses of events against the model; this holds many long ones. MODEL_SEED=… repeats a run.
+model: export MODEL_EXAMPLES ?= 400
+model: export MODEL_STEPS ?= 80
+model: $(READY)         ## the box office against its model, at length
+	$(BIN)/pytest -q -s tests/properties $(ARGS)
+
 check: $(READY)         ## what must hold before a commit: format, lint, types, layers, tidiness, pure rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
