@@ -94,6 +94,7 @@ def a_session(*, lasts: timedelta = timedelta(minutes=15)) -> SessionRequest:
         amount=AMOUNT,
         currency="INR",
         expires_at=datetime.now(UTC) + lasts,
+        return_url="http://box-office.test/bookings/1",
     )
 
 

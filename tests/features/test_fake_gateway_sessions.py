@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
+import msgspec
 import pytest
 from merchant import (
     AMOUNT,
@@ -26,7 +27,6 @@ from boxoffice.payments.gateway import (
     EventType,
     GatewayRefusedError,
     SessionDecidedError,
-    SessionRequest,
     UnknownSessionError,
 )
 from boxoffice.payments.webhooks import SIGNATURE_HEADER, check_signature
@@ -47,15 +47,18 @@ async def test_a_payment_has_one_session_however_often_it_is_asked_for(gateway: 
 async def test_a_payment_that_has_a_session_gets_none_for_something_else(gateway: FakeGateway) -> None:
     request = a_session()
     await gateway.open_session(request)
-    other = SessionRequest(
-        payment_id=request.payment_id,
-        booking_id=request.booking_id,
-        amount=AMOUNT + 1,
-        currency="INR",
-        expires_at=request.expires_at,
-    )
+    other = msgspec.structs.replace(request, amount=AMOUNT + 1)
     with pytest.raises(GatewayRefusedError):
         await gateway.open_session(other)
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://elsewhere.example/bookings/1", "//elsewhere.example", "http://box-office.test.example/", ""]
+)
+async def test_buyers_are_sent_back_to_the_merchant_alone(gateway: FakeGateway, pool: Pool, elsewhere: str) -> None:
+    with pytest.raises(GatewayRefusedError):
+        await gateway.open_session(msgspec.structs.replace(a_session(), return_url=elsewhere))
+    assert await pool.fetchval("SELECT count(*) FROM fake_session") == 0
 
 
 async def test_a_session_that_is_not_is_unknown(gateway: FakeGateway) -> None:

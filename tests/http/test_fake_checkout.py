@@ -28,6 +28,9 @@ class Opened(msgspec.Struct, frozen=True):
     def page(self) -> str:
         return f"{CHECKOUT}/{self.session_id}"
 
+    def way_back(self, outcome: str) -> str:
+        return f"http://box-office.test/bookings/{self.booking_id}?outcome={outcome}"
+
 
 async def open_session(office: Office, *, lasts: timedelta = timedelta(minutes=15), amount: int = 125_050) -> Opened:
     """A session nobody has decided."""
@@ -39,6 +42,7 @@ async def open_session(office: Office, *, lasts: timedelta = timedelta(minutes=1
             amount=amount,
             currency="INR",
             expires_at=datetime.now(UTC) + lasts,
+            return_url=f"http://box-office.test/bookings/{booking_id}",
         )
     )
     return Opened(session.session_id, session.payment_url, str(booking_id))
@@ -73,6 +77,8 @@ async def test_the_page_runs_no_script_but_our_own(client: httpx.AsyncClient, of
     assert not re.search(r"<script(?![^>]*\bsrc=)", page.text)
     assert not re.search(r"\b(?:style|on\w+)=", page.text)
     for address in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        if address == opened.way_back("cancelled"):
+            continue
         assert address.startswith("/static/")
         asset = await client.get(address)
         assert asset.status_code == 200
@@ -96,6 +102,28 @@ async def test_the_buttons_work_as_a_plain_form(
     assert page.status_code == 200
     assert says in as_text(page)
     assert "<button" not in page.text
+    back = opened.way_back({"success": "paid", "failed": "declined"}[result])
+    assert f'href="{back}" data-forward-s="3">Back to the box office</a>' in page.text
+    assert f'<noscript><meta http-equiv="refresh" content="3; url={back}"></noscript>' in page.text
+
+
+async def test_a_buyer_may_go_back_without_deciding(client: httpx.AsyncClient, office: Office) -> None:
+    opened = await open_session(office)
+    page = await client.get(opened.page)
+    assert f'<a href="{opened.way_back("cancelled")}">Cancel and go back</a>' in page.text
+    assert 'http-equiv="refresh" content="3' not in page.text
+
+
+async def test_a_session_from_before_there_were_ways_back_has_none(
+    client: httpx.AsyncClient, office: Office, pool: Pool
+) -> None:
+    opened = await open_session(office)
+    await pool.execute("UPDATE fake_session SET return_url = NULL")
+    assert "go back" not in as_text(await client.get(opened.page))
+    await client.post(opened.page, data={"result": "success"})
+    page = await client.get(opened.page)
+    assert "go back to your booking" in as_text(page)
+    assert "<a " not in page.text
 
 
 async def test_a_second_choice_shows_what_the_first_one_did(client: httpx.AsyncClient, office: Office) -> None:

@@ -87,6 +87,9 @@ class FakeGateway:
 
     async def open_session(self, request: SessionRequest) -> Session:
         """Open a session, or give the one that this payment has; see `Gateway.open_session`."""
+        # As real gateways do: else its pages would forward people anywhere, under its good name.
+        if not request.return_url.startswith(f"{self._public_base_url}/"):
+            raise GatewayRefusedError("buyers are sent back to the merchant's own pages only")
         answer_is_lost = self._disturb()
         async with connection(self._pool) as conn:
             session_id = await _open(conn, request)
@@ -186,10 +189,11 @@ class _Session(Row, frozen=True, kw_only=True):
     currency: str
     status: str
     expires_at: datetime
+    return_url: str | None
     lapsed: bool
 
 
-_SESSION: Final = "id, booking_id, amount, currency, status, expires_at, expires_at <= now() AS lapsed"
+_SESSION: Final = "id, booking_id, amount, currency, status, expires_at, return_url, expires_at <= now() AS lapsed"
 
 
 def _event(
@@ -216,13 +220,14 @@ def _checkout(session: _Session) -> Checkout:
         currency=session.currency,
         status="expired" if session.status == "open" and session.lapsed else session.status,
         expires_at=session.expires_at,
+        return_url=session.return_url,
     )
 
 
 # Opens a session unless the merchant's key has one.
 _OPEN = """
-INSERT INTO fake_session (id, idempotency_key, booking_id, amount, currency, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (idempotency_key) DO NOTHING RETURNING id
+INSERT INTO fake_session (id, idempotency_key, booking_id, amount, currency, expires_at, return_url)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idempotency_key) DO NOTHING RETURNING id
 """
 
 # The session of a merchant's key, if it was opened for the same.
@@ -235,7 +240,7 @@ async def _open(conn: Connection, request: SessionRequest) -> str:
     key = str(request.payment_id)
     asked = (request.booking_id, request.amount, request.currency)
     new_id = f"sess_{secrets.token_urlsafe(24)}"
-    session_id: str | None = await conn.fetchval(_OPEN, new_id, key, *asked, request.expires_at)
+    session_id: str | None = await conn.fetchval(_OPEN, new_id, key, *asked, request.expires_at, request.return_url)
     if session_id is None:
         session_id = await conn.fetchval(_OPENED_BEFORE, key, *asked)
     if session_id is None:

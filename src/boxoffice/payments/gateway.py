@@ -8,7 +8,7 @@ be repeated until there is an answer.
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 import msgspec
@@ -61,6 +61,8 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Minor units."""
     currency: str
     expires_at: datetime
+    return_url: str
+    """Where the gateway sends the buyer afterwards, by `return_address`: a page of the box office."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,15 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     session_id: str
     payment_url: str
+
+
+SaidOutcome = Literal["paid", "declined", "cancelled", "expired"]
+"""What a gateway's page says of a session when it sends the buyer back. Only a signed event makes it true."""
+
+
+def return_address(return_url: str, outcome: SaidOutcome) -> str:
+    """Where a buyer is sent back to; ``?outcome=`` lets the page find its first words, and decides nothing."""
+    return f"{return_url}?outcome={outcome}"
 
 
 class RefundRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +167,8 @@ class Checkout(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     currency: str
     status: str
     expires_at: datetime
+    return_url: str | None
+    """None: a session from before there were return addresses."""
 
 
 class SimulatedGateway(Protocol):

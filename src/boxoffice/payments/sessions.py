@@ -73,11 +73,17 @@ SELECT * FROM live UNION ALL SELECT * FROM reserved
 
 
 async def open_session(
-    pool: Pool, gateways: Mapping[str, Gateway], preferred: str, booking_id: UUID, *, owner: UUID | None
+    pool: Pool,
+    gateways: Mapping[str, Gateway],
+    preferred: str,
+    booking_id: UUID,
+    *,
+    owner: UUID | None,
+    return_url: str,
 ) -> PaymentSession:
     """The booking's one live session: a new one at the ``preferred`` gateway, or the one that it has.
 
-    With ``owner``, only for a booking of theirs.
+    With ``owner``, only for a booking of theirs. The gateway sends the buyer back to ``return_url``.
 
     Raises:
         NotPayableError: the booking is paid, ended, its time ran out, or there is none.
@@ -87,7 +93,7 @@ async def open_session(
     async with connection(pool) as conn:
         payment = await _reserve(conn, preferred, booking_id, owner)
     if payment.session_id is None:
-        payment = await _ask(pool, gateways[payment.gateway], payment)
+        payment = await _ask(pool, gateways[payment.gateway], payment, return_url)
     if payment.session_id is None or payment.payment_url is None:
         raise NotPayableError("the payment was settled meanwhile")
     return PaymentSession(
@@ -109,13 +115,14 @@ async def _reserve(conn: Connection, preferred: str, booking_id: UUID, owner: UU
     return row(Payment, found)
 
 
-async def _ask(pool: Pool, gateway: Gateway, payment: Payment) -> Payment:
+async def _ask(pool: Pool, gateway: Gateway, payment: Payment, return_url: str) -> Payment:
     wanted = SessionRequest(
         payment_id=payment.id,
         booking_id=payment.booking_id,
         amount=payment.amount,
         currency=payment.currency,
         expires_at=payment.expires_at,
+        return_url=return_url,
     )
     try:
         session = await gateway.open_session(wanted)

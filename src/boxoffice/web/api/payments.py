@@ -110,20 +110,30 @@ async def do_initiate(office: Office, caller: Caller, data: InitiateRequest, key
         async with connection(office.pool) as conn:
             if (first := await idempotency.recall(conn, key)) is not None:
                 return Outcome(answer=first, replayed=True)
-    whose = owner(caller)
-    try:
-        session = await open_session(
-            office.pool, office.gateways, office.settings.payment_gateway, data.booking_id, owner=whose
-        )
-    except NotPayableError:
-        # One that is not the caller's is unknown to them, whatever its state.
-        async with connection(office.pool) as conn:
-            await locate_booking(conn, data.booking_id, owner=whose)
-        raise
+    session = await session_to_pay(office, caller, data.booking_id)
     if key is not None:
         async with connection(office.pool) as conn:
             await idempotency.remember(conn, key, session)
     return Outcome(answer=session, replayed=False)
+
+
+async def session_to_pay(office: Office, caller: Caller, booking_id: UUID) -> PaymentSession:
+    """The one live session of a booking of the caller's; the gateway sends the buyer back to the booking's page."""
+    whose = owner(caller)
+    try:
+        return await open_session(
+            office.pool,
+            office.gateways,
+            office.settings.payment_gateway,
+            booking_id,
+            owner=whose,
+            return_url=f"{office.settings.base_url}/bookings/{booking_id}",
+        )
+    except NotPayableError:
+        # One that is not the caller's is unknown to them, whatever its state.
+        async with connection(office.pool) as conn:
+            await locate_booking(conn, booking_id, owner=whose)
+        raise
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -19,9 +19,11 @@ from boxoffice.errors import MalformedError, UnknownError
 from boxoffice.payments.gateway import (
     Checkout,
     EventType,
+    SaidOutcome,
     SessionDecidedError,
     SimulatedGateway,
     UnknownSessionError,
+    return_address,
 )
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import SESSION_ID, answers, example
@@ -47,6 +49,15 @@ PAGE_HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+FORWARD_S: Final = 3
+"""Long enough to read what came of it."""
+OUTCOMES: Final[dict[str, SaidOutcome]] = {
+    "open": "cancelled",
+    "paid": "paid",
+    "declined": "declined",
+    "expired": "expired",
+}
+"""What the box office is told on the way back, by the session's status."""
 CURRENCY_SIGNS: Final = {"INR": "₹", "EUR": "€", "GBP": "£", "USD": "$"}
 
 
@@ -162,6 +173,8 @@ def _page(checkout: Checkout | None) -> Template:
             "booking_id": checkout.booking_id,
             "expires_at": checkout.expires_at.astimezone(UTC),
             "seconds_left": seconds_left,
+            "back": return_address(checkout.return_url, OUTCOMES[checkout.status]) if checkout.return_url else None,
+            "forward_s": FORWARD_S,
         },
         headers=dict(PAGE_HEADERS),
         media_type=MediaType.HTML,
