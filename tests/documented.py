@@ -11,6 +11,7 @@ import msgspec
 from litestar.handlers import HTTPRouteHandler
 
 from boxoffice.postgres.pool import Pool
+from boxoffice.tickets.codes import TicketKeys
 from boxoffice.web.errors import PROBLEM_TYPE
 from boxoffice.web.examples import (
     MOVIE_ID,
@@ -74,6 +75,7 @@ class World:
     show: make.Show
     buyer: make.Buyer
     manager: make.Buyer
+    keys: TicketKeys
 
     def real(self, value: Any, **further: str) -> Any:
         """The example with ids of things that exist."""

@@ -15,6 +15,7 @@ from boxoffice.seating.claims import Claims
 from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.live import LiveSeats
 from boxoffice.settings import Settings
+from boxoffice.tickets.codes import TicketKeys
 from boxoffice.web.hot import HotWeb
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
@@ -75,6 +76,7 @@ def assemble(chosen: Settings, pool: Pool, fake: FakeGateway, claims_pool: Pool)
         claims=Claims(claims_pool, on_leased=hot_maps.leased),
         hot_maps=hot_maps,
         live_seats=LiveSeats(hot_maps),
+        ticket_keys=TicketKeys(chosen.ticket_secrets),
         gateways={fake.name: fake},
         simulated=None if chosen.production else fake,
     )

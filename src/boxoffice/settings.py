@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment = "development"
     secret_key: str = DEVELOPMENT_SECRET_KEY
     payment_webhook_secret: str = DEVELOPMENT_WEBHOOK_SECRET
+    ticket_signing_key: tuple[str, ...] = ()
     payment_gateway: GatewayName = "fake"
     booking_expiry: timedelta = timedelta(minutes=15)
     seat_hold: timedelta = timedelta(minutes=5)
@@ -60,6 +61,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def production(self) -> bool:
         """Whether real people and real money are at stake."""
         return self.environment == "production"
+
+    @property
+    def ticket_secrets(self) -> tuple[str, ...]:
+        """What the keys of tickets are derived from: the first signs, all of them verify."""
+        return self.ticket_signing_key or (self.secret_key,)
 
     @property
     def base_url(self) -> str:
@@ -92,6 +98,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         environment=environment,
         secret_key=read.text("SECRET_KEY", DEVELOPMENT_SECRET_KEY),
         payment_webhook_secret=read.text("PAYMENT_WEBHOOK_SECRET", DEVELOPMENT_WEBHOOK_SECRET),
+        ticket_signing_key=read.list("TICKET_SIGNING_KEY"),
         payment_gateway=read.choice("PAYMENT_GATEWAY", get_args(GatewayName), "fake"),
         booking_expiry=read.minutes("BOOKING_EXPIRY_MINUTES", 15, 24 * 60),
         seat_hold=read.minutes("SEAT_HOLD_MINUTES", 5, HOLD_MINUTES_MAX),
@@ -111,6 +118,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     if settings.production:
         _refuse_weak_secret("SECRET_KEY", settings.secret_key)
         _refuse_weak_secret("PAYMENT_WEBHOOK_SECRET", settings.payment_webhook_secret)
+        for secret in settings.ticket_signing_key:
+            _refuse_weak_secret("TICKET_SIGNING_KEY", secret)
     return settings
 
 
@@ -135,6 +144,9 @@ class _Reader:
 
     def text(self, name: str, default: str) -> str:
         return self._environ.get(name, "").strip() or default
+
+    def list(self, name: str) -> tuple[str, ...]:
+        return tuple(one.strip() for one in self.text(name, "").split(",") if one.strip())
 
     def choice(self, name: str, choices: tuple[Choice, ...], default: Choice) -> Choice:
         text = self.text(name, default)

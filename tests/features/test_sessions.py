@@ -197,7 +197,7 @@ async def test_forged_tokens_are_refused(accounts: Accounts, pool: Pool) -> None
         "a.b.c",
         "é" * 10,
         grant.access_token[:-4] + "AAAA",
-        jwt.encode(said, None, algorithm="none"),
+        jwt.encode(said, "", algorithm="none"),
         jwt.encode(said, "x" * 64, algorithm="HS256"),
         jwt.encode(said, "x" * 64, algorithm="HS512"),
         foreign.access_token,

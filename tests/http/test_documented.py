@@ -1,6 +1,7 @@
 """The documentation is true: the server takes its examples, and its problems happen as it says."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,8 +12,10 @@ import pytest
 from documented import World, examples_of, operations, read_document, request_examples
 
 from boxoffice.postgres.pool import Pool
+from boxoffice.tickets.codes import TicketedSeat
 from boxoffice.web.errors import PROBLEM_TYPE
 from boxoffice.web.examples import BOOKING_ID, SCREEN_ID, SESSION_ID
+from boxoffice.web.office import Office
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +24,14 @@ def document() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def world(client: httpx.AsyncClient, pool: Pool) -> World:
+async def world(client: httpx.AsyncClient, pool: Pool, office: Office) -> World:
     return World(
         client,
         pool,
         await make.show(pool),
         await make.guest(client),
         await make.member(client, pool, "manager"),
+        office.ticket_keys,
     )
 
 
@@ -62,6 +66,9 @@ async def test_examples_of_requests_are_accepted(document: dict[str, Any], world
         assert answer.json() == {"status": "processed"}, answer.text
         tried |= {"webhook", "gatewayWebhook"}
     await send("simulatePayment", sessionId=session["sessionId"])
+    (ticket,) = (await tickets_of(world, booking["id"]))[:1]
+    (scanned,) = request_examples(by_name["checkIn"])
+    await send("checkIn", as_manager=True, **{scanned["code"]: ticket["code"]})
     await send("refundBooking", bookingId=booking["id"])
     grant = await send("register")
     await send("login")
@@ -155,6 +162,58 @@ async def decided(world: World) -> httpx.Response:
     return await world.client.post(path, json={"result": "failed"})
 
 
+async def tickets_of(world: World, booking_id: str) -> list[dict[str, Any]]:
+    answer = await world.client.get(f"/api/v1/bookings/{booking_id}/tickets", headers=world.buyer.headers)
+    return answer.json()["tickets"]
+
+
+async def tickets_unpaid(world: World) -> httpx.Response:
+    booking = await make.booking(world.client, world.buyer, world.show, world.show.seats[0])
+    return await world.client.get(f"/api/v1/bookings/{booking['id']}/tickets", headers=world.buyer.headers)
+
+
+async def scan(world: World, code: str, **further: str) -> httpx.Response:
+    body = {"code": code} | further
+    return await world.client.post("/api/v1/tickets/check-in", json=body, headers=world.manager.headers)
+
+
+async def scan_refunded(world: World) -> httpx.Response:
+    booking = await make.paid_booking(world.client, world.buyer, world.show, world.show.seats[0])
+    (ticket,) = await tickets_of(world, booking["id"])
+    await refund(world, booking["id"])
+    return await scan(world, ticket["code"])
+
+
+async def scan_elsewhere(world: World) -> httpx.Response:
+    booking = await make.paid_booking(world.client, world.buyer, world.show, world.show.seats[0])
+    (ticket,) = await tickets_of(world, booking["id"])
+    return await scan(world, ticket["code"], showId=str(uuid4()))
+
+
+async def scan_late(world: World) -> httpx.Response:
+    booking = await make.paid_booking(world.client, world.buyer, world.show, world.show.seats[0])
+    (ticket,) = await tickets_of(world, booking["id"])
+    await make.begin(world.pool, world.show, ago=timedelta(hours=3))
+    return await scan(world, ticket["code"])
+
+
+async def scan_unknown(world: World) -> httpx.Response:
+    return await scan(world, world.keys.sign(TicketedSeat(show_id=uuid4(), booking_id=uuid4(), position=0)))
+
+
+async def scan_twice_with_one_key(world: World) -> httpx.Response:
+    booking = await make.paid_booking(world.client, world.buyer, world.show, *world.show.seats[:2])
+    answers = [
+        await world.client.post(
+            "/api/v1/tickets/check-in",
+            json={"code": ticket["code"]},
+            headers=world.manager.headers | {"Idempotency-Key": "door"},
+        )
+        for ticket in await tickets_of(world, booking["id"])
+    ]
+    return answers[-1]
+
+
 def called(method: str, path: str, *, by: str = "buyer", **request: Any) -> Provoke:
     """One request by somebody: a buyer, nobody, or a stranger with a bad token."""
 
@@ -210,6 +269,15 @@ PROVOKED: list[tuple[str, str, Provoke]] = [
     ("seatMap", "invalid_token", called("GET", "/api/v1/seats/shows/{show}", by="stranger")),
     ("availableSeats", "show_not_found", called("GET", "/api/v1/seats/shows/{unknown}/available")),
     ("screenLayout", "screen_not_found", called("GET", "/api/v1/seats/screens/{unknown}")),
+    ("tickets", "booking_not_found", called("GET", "/api/v1/bookings/{unknown}/tickets")),
+    ("tickets", "booking_without_tickets", tickets_unpaid),
+    ("checkIn", "forbidden", called("POST", "/api/v1/tickets/check-in", json={"code": "x"})),
+    ("checkIn", "bad_ticket_code", lambda world: scan(world, "x")),
+    ("checkIn", "ticket_not_found", scan_unknown),
+    ("checkIn", "ticket_refunded", scan_refunded),
+    ("checkIn", "ticket_for_other_show", scan_elsewhere),
+    ("checkIn", "show_over", scan_late),
+    ("checkIn", "idempotency_key_reused", scan_twice_with_one_key),
     ("seatEvents", "show_not_found", called("GET", "/api/v1/seats/shows/{unknown}/events")),
 ]
 
@@ -218,7 +286,7 @@ async def test_documented_problems_happen_as_documented(document: dict[str, Any]
     by_name = {operation.name: operation.said for operation in operations(document)}
     for name, code, provoke in PROVOKED:
         # A show of its own for each, so that none is in another's way.
-        answer = await provoke(World(world.client, world.pool, await make.show(world.pool), world.buyer, world.manager))
+        answer = await provoke(replace(world, show=await make.show(world.pool)))
         where = (name, code, answer.status_code, answer.text)
         assert answer.headers["content-type"].startswith(PROBLEM_TYPE), where
         told = answer.json()
@@ -234,7 +302,7 @@ def documented_by_hand(document: dict[str, Any]) -> set[tuple[str, str]]:
     return {
         (operation.name, code)
         for operation in operations(document)
-        if operation.said["tags"][0] in {"seats", "bookings", "payments"}
+        if operation.said["tags"][0] in {"seats", "bookings", "payments", "tickets"}
         for answer in operation.said["responses"].values()
         for code in answer.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", {})
     }

@@ -11,6 +11,7 @@ TABLES_OF_A_SHOW = (
     "payment_event",
     "refund",
     "refund_seat",
+    "ticket_admission",
 )
 
 # The columns of every primary key, unique key and foreign key, in order; unique indexes are no constraints.

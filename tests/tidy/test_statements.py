@@ -37,6 +37,7 @@ READ_AS = {
     "boxoffice.payments.refunds": {"Refund": ("_LIST",), "_Unsent": ("_UNSENT",)},
     "boxoffice.payments.sessions": {"Payment": ("_RESERVE", "_OPENED", "_PAYMENTS")},
     "boxoffice.seating.claims": {"_Verdict": ("CLAIM",)},
+    "boxoffice.tickets.admission": {"_Booked": ("_LOCK",), "_Scanned": ("_SEAT",)},
     "boxoffice.seating.seat_map": {"SeatRow": ("_SEATS",)},
 }
 

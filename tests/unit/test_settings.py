@@ -46,6 +46,7 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
     "ENVIRONMENT": ("environment", "development", {"development": "development"}, ["Production", "staging"]),
     "SECRET_KEY": ("secret_key", DEVELOPMENT_SECRET_KEY, {"mine": "mine"}, []),
     "PAYMENT_WEBHOOK_SECRET": ("payment_webhook_secret", DEVELOPMENT_WEBHOOK_SECRET, {"mine": "mine"}, []),
+    "TICKET_SIGNING_KEY": ("ticket_signing_key", (), {"new": ("new",), " new, old,": ("new", "old")}, []),
     "PAYMENT_GATEWAY": ("payment_gateway", "fake", {"fake": "fake"}, ["bank", "FAKE"]),
     "BOOKING_EXPIRY_MINUTES": (
         "booking_expiry",

@@ -42,6 +42,7 @@ TAGS: Final = [
     Tag(name="seats", description="The seat map of a show, as it is now and as it changes."),
     Tag(name="bookings", description="Holding, booking, cancelling."),
     Tag(name="payments", description="Paying and being refunded."),
+    Tag(name="tickets", description="Tickets, and checking them in at the door."),
     Tag(name="operation", description="For those who run the service."),
 ]
 

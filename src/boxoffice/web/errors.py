@@ -67,6 +67,8 @@ EXAMPLE_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "booking_not_cancellable": {"bookingStatus": "CONFIRMED"},
     "booking_not_refundable": {"bookingStatus": "PENDING"},
     "refund_window_closed": {"refundPercentage": 0},
+    "booking_without_tickets": {"bookingStatus": "PENDING"},
+    "ticket_refunded": {"bookingStatus": "REFUNDED"},
     "session_decided": {"sessionStatus": "paid"},
     "show_overlaps": {"showId": "9a6e1d7c-2b54-4e0f-8d3b-1c7e5f2a4002"},
     "show_in_past": {"errors": {"startTime": "must be in the future"}},

@@ -9,6 +9,7 @@ from boxoffice.seating.claims import Claims
 from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.live import LiveSeats
 from boxoffice.settings import Settings
+from boxoffice.tickets.codes import TicketKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class Office:
     claims: Claims
     hot_maps: HotMaps
     live_seats: LiveSeats
+    ticket_keys: TicketKeys
     gateways: dict[str, Gateway] = field(default_factory=dict[str, Gateway])
     """By name: `payments/webhook/{gateway}` takes events of any of them."""
     simulated: SimulatedGateway | None = None

@@ -14,7 +14,7 @@ from litestar.static_files import create_static_files_router  # pyright: ignore[
 from litestar.template.config import TemplateConfig
 
 from boxoffice.accounts import Caller
-from boxoffice.web.api import auth, bookings, health, movies, payments, seats, shows, theatres, webhooks
+from boxoffice.web.api import auth, bookings, health, movies, payments, seats, shows, theatres, tickets, webhooks
 from boxoffice.web.documentation import Documentation
 from boxoffice.web.errors import EXCEPTION_HANDLERS
 from boxoffice.web.identity import identify
@@ -38,6 +38,7 @@ API_ROUTES: Final = [
     *bookings.ROUTES,
     *payments.ROUTES,
     *webhooks.ROUTES,
+    *tickets.ROUTES,
     *fake_checkout.ROUTES,
 ]
 

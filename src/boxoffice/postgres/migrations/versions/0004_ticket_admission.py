@@ -1,0 +1,12 @@
+"""Which tickets have been used."""
+
+from alembic import op
+
+from boxoffice.postgres.migrate import run_sql_beside
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    run_sql_beside(op.get_bind(), __file__)
