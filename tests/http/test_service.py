@@ -17,6 +17,7 @@ from conftest import asgi
 from prometheus_client.parser import text_string_to_metric_families
 
 from boxoffice.postgres.pool import Pool
+from boxoffice.web.observe import ADD_UP_S
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
 
@@ -88,6 +89,22 @@ async def test_requests_are_counted_by_route_and_not_by_address(client: httpx.As
     assert not [labels for labels in after for one in unknown if one in "".join(labels)]
     page = (await client.get("/metrics")).text
     assert 'boxoffice_request_seconds_bucket{le="0.002",method="GET",route="/api/v1/health"}' in page
+
+
+async def test_maps_that_are_shown_are_counted_though_not_one_by_one(client: httpx.AsyncClient, office: Office) -> None:
+    show = await make.show(office.pool)
+    address = f"/api/v1/seats/shows/{show.id}"
+    before = await measured(client)
+    tag = (await client.get(address)).headers["etag"]
+    answers = [await client.get(address, headers={"If-None-Match": tag}) for _ in range(5)]
+    await asyncio.sleep(2 * ADD_UP_S)
+    after = await measured(client)
+
+    route = "/api/v1/seats/shows/{show_id}"
+    assert [answer.status_code for answer in answers] == [304] * 5
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 5
+    assert after[("GET", route, "304")] - before.get(("GET", route, "304"), 0) == 5
+    assert after[("GET", route, "200")] - before.get(("GET", route, "200"), 0) == 1
 
 
 SANE_ID = "proxy-4711.a_b"

@@ -27,7 +27,7 @@ from boxoffice.web.api.payments import InitiateRequest, do_initiate
 from boxoffice.web.api.seats import answer_map
 from boxoffice.web.api.webhooks import BUILT_IN, hear
 from boxoffice.web.errors import EXCEPTION_HANDLERS, PROBLEM_TYPE, on_box_office_error, on_unexpected
-from boxoffice.web.observe import record, request_id_of
+from boxoffice.web.observe import ShownMaps, record, request_id_of
 from boxoffice.web.office import Office
 from boxoffice.web.once import REPLAYED_HEADER
 from boxoffice.web.ready import Header, send_whole
@@ -66,12 +66,13 @@ class HotWeb:
 
     def __init__(self, app: Litestar) -> None:
         self.app = app
+        self._shown = ShownMaps(MAPS_TEMPLATE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "http" and scope["method"] == "GET" and _is_map(scope):
             office: Office = self.app.state.office
-            if await show_at_hand(office, scope, send):
+            if await show_at_hand(office, self._shown, scope, send):
                 return
         read: list[Message] = []
         began = time.perf_counter()

@@ -1,5 +1,6 @@
 """Each request gets an id, a log line and its place in the metrics."""
 
+import asyncio
 import itertools
 import os
 import re
@@ -22,6 +23,12 @@ SECONDS: Final = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 _GIVEN_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+SHOWN_SECONDS: Final = Counter(
+    "boxoffice_shown_seconds_total", "Time that seat maps took which were at hand; boxoffice_requests_total counts them"
+)
+ADD_UP_S: Final = 0.1
+"""How late the metrics may be told of maps that were at hand."""
 
 log = structlog.get_logger("boxoffice.request")
 
@@ -63,16 +70,20 @@ def is_sane(request_id: bytes) -> bool:
 
 def new_request_id() -> str:
     """An id that no other request has."""
-    return f"{_process(os.getpid())}{next(_requests):016x}"
+    return f"{_process()}{next(_requests):016x}"
 
 
 _requests: Final = itertools.count(1)
 
 
 @cache
-def _process(_: int) -> str:
-    """What the ids of a process begin with. Processes are forks of one another: hence by the process's number."""
+def _process() -> str:
+    """What the ids of a process begin with."""
     return uuid4().hex[:16]
+
+
+# Web processes are forks of one that has imported this.
+os.register_at_fork(after_in_child=_process.cache_clear)
 
 
 def record(scope: Scope, status: int, seconds: float, *, told: bool = True) -> None:
@@ -85,6 +96,32 @@ def record(scope: Scope, status: int, seconds: float, *, told: bool = True) -> N
     histogram.observe(seconds)
     if told:
         log.info("request", method=method, path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1))
+
+
+class ShownMaps:
+    """Counts answers that come by the ten thousand: added up, and put into the metrics ten times a second.
+
+    To count one by one, in memory that processes share, takes as long as all else that such an answer needs.
+    """
+
+    def __init__(self, route: str) -> None:
+        self._route = route
+        self._statuses: dict[int, int] = {}
+        self._seconds = 0.0
+
+    def count(self, status: int, seconds: float) -> None:
+        """One map was shown; only within an event loop."""
+        if not self._statuses:
+            asyncio.get_running_loop().call_later(ADD_UP_S, self._add_up)
+        self._statuses[status] = self._statuses.get(status, 0) + 1
+        self._seconds += seconds
+
+    def _add_up(self) -> None:
+        for status, answers in self._statuses.items():
+            _metrics("GET", self._route, status)[0].inc(answers)
+        SHOWN_SECONDS.inc(self._seconds)
+        self._statuses.clear()
+        self._seconds = 0.0
 
 
 @lru_cache(maxsize=2048)

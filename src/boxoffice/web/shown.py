@@ -13,7 +13,7 @@ from uuid import UUID
 from litestar.types import HTTPResponseBodyEvent, HTTPScope, Send
 
 from boxoffice.seating.hot_map import HotMap
-from boxoffice.web.observe import is_sane, new_request_id, record
+from boxoffice.web.observe import ShownMaps, is_sane, new_request_id
 from boxoffice.web.office import Office
 from boxoffice.web.ready import Header, takes_gzip
 
@@ -26,7 +26,7 @@ _GZIP: Final[list[Header]] = [*_JSON, (b"content-encoding", b"gzip")]
 _NOTHING: Final[HTTPResponseBodyEvent] = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
-async def show_at_hand(office: Office, scope: HTTPScope, send: Send) -> bool:
+async def show_at_hand(office: Office, shown: ShownMaps, scope: HTTPScope, send: Send) -> bool:
     """Answer a request for a seat map if nothing has to be waited for; False, and nothing was sent, if it has."""
     began = time.perf_counter()
     hot = office.hot_maps.at_hand(show_id) if (show_id := show_in(scope["path"])) else None
@@ -49,9 +49,8 @@ async def show_at_hand(office: Office, scope: HTTPScope, send: Send) -> bool:
     status, headers, body = map_of(hot, viewer, if_none_match, accept_encoding.decode("latin-1"))
     if body is None:
         return False
-    scope["path_template"] = MAPS_TEMPLATE
     # Counted and not told: these would be nearly all of the log.
-    record(scope, status, time.perf_counter() - began, told=False)
+    shown.count(status, time.perf_counter() - began)
     headers.append((b"x-request-id", request_id or new_request_id().encode()))
     if body:
         headers.append((b"content-length", b"%d" % len(body)))
