@@ -26,7 +26,7 @@ READ_AS = {
         "_Secret": ("_FIND_BY_EMAIL",),
     },
     "boxoffice.accounts.sessions": {"boxoffice.accounts.callers.Caller": ("_ROTATE", "_FIND")},
-    "boxoffice.bookings.cancellation": {"Paid": ("_LOCK",)},
+    "boxoffice.bookings.cancellation": {"Paid": ("_LOOK", "_LOCK")},
     "boxoffice.bookings.settlement": {"Books": ("_LOCK",)},
     "boxoffice.catalog.movies": {"Movie": ("_ADD", "_LOCK", "_CHANGE", "_FIND", "_LIST")},
     "boxoffice.catalog.theatres": {

@@ -1,7 +1,8 @@
 """Giving a booking up: cancelled while unpaid, refunded by the policy once it is paid.
 
 A refund is decided once, under the booking's lock; two requests at once are one refund. The gateway
-is asked by a durable job afterwards, with the refund's id as key.
+is asked by a durable job afterwards, with the refund's id as key. What would come back can be asked
+before: by the same reckoning, without the lock, and without a promise.
 """
 
 from datetime import datetime
@@ -10,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from boxoffice.bookings.refund_policy import RefundPolicy
+from boxoffice.bookings.refund_policy import Quote, RefundPolicy
 from boxoffice.errors import ConflictError
 from boxoffice.payments.refunds import queue_refund
 from boxoffice.postgres.pool import Connection, Row, row
@@ -34,6 +35,12 @@ class RefundWindowClosedError(ConflictError):
     """It is too late for a refund."""
 
     code = "refund_window_closed"
+
+
+class RefundChangedError(ConflictError):
+    """Another amount comes back than was agreed to."""
+
+    code = "refund_amount_changed"
 
 
 # Ends a booking that is unpaid and has time left; the loser of a race gets no row.
@@ -76,7 +83,7 @@ class RefundDecision(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Paid(Row, frozen=True, kw_only=True):
-    """A booking under its lock, with what paid it."""
+    """A booking, with what paid it, as of ``now``."""
 
     status: str
     currency: str
@@ -85,11 +92,14 @@ class Paid(Row, frozen=True, kw_only=True):
     now: datetime
 
 
-_LOCK: Final = """
+# Reads a booking for a quote: what it says may be over when it is read.
+_LOOK: Final = """
 SELECT b.status, b.currency, b.paid_by, sh.starts_at, now() AS now
   FROM booking b JOIN show sh ON sh.id = b.show_id
  WHERE b.show_id = $1 AND b.id = $2
-   FOR UPDATE OF b
+"""
+# The same under the booking's lock: what it says holds until the transaction ends.
+_LOCK: Final = f"""{_LOOK}   FOR UPDATE OF b
 """
 # The seats of a booking that have not been refunded.
 _KEPT: Final = """
@@ -100,36 +110,80 @@ SELECT l.seat_id, l.price FROM booking_seat l
 """
 
 
-async def refund_booking(
+class Reckoned(msgspec.Struct, frozen=True, kw_only=True):
+    """A paid booking, and what giving some of its seats back comes to."""
+
+    paid: Paid
+    quote: Quote
+    whole: bool
+    """Whether these are all the seats that it still has."""
+
+
+async def quote_refund(
     conn: Connection, show_id: UUID, booking_id: UUID, *, seat_ids: list[UUID] | None, policy: RefundPolicy
+) -> Quote:
+    """What `refund_booking` would give back now, for all seats or some; nothing is decided or kept.
+
+    Raises:
+        NotRefundableError: the booking is not CONFIRMED.
+        ForeignSeatsError: a seat is not, or no longer, the booking's.
+    """
+    seen = await conn.fetchrow(_LOOK, show_id, booking_id)
+    return (await _reckon(conn, show_id, booking_id, row(Paid, seen) if seen else None, seat_ids, policy)).quote
+
+
+async def refund_booking(
+    conn: Connection,
+    show_id: UUID,
+    booking_id: UUID,
+    *,
+    seat_ids: list[UUID] | None,
+    policy: RefundPolicy,
+    expected: int | None = None,
 ) -> RefundDecision:
     """Give back all seats that the booking still has, or some, by the policy as of now.
+
+    Where an amount is ``expected`` (minor units), exactly that comes back, or nothing happens.
 
     Raises:
         NotRefundableError: the booking is not CONFIRMED.
         ForeignSeatsError: a seat is not, or no longer, the booking's.
         RefundWindowClosedError: the policy gives nothing back this close to the show.
+        RefundChangedError: another amount than ``expected`` would come back.
     """
     locked = await conn.fetchrow(_LOCK, show_id, booking_id)
-    booking = row(Paid, locked) if locked else None
-    if booking is None or booking.status != "CONFIRMED":
-        status = booking.status if booking else "unknown"
+    reckoned = await _reckon(conn, show_id, booking_id, row(Paid, locked) if locked else None, seat_ids, policy)
+    quote = reckoned.quote
+    if quote.percentage == 0:
+        raise RefundWindowClosedError("nothing is given back this close to the show", refundPercentage=0)
+    if expected is not None and expected != quote.refund_amount:
+        raise RefundChangedError(
+            "another amount comes back now than the one agreed to",
+            refundAmount=quote.refund_amount,
+            refundPercentage=quote.percentage,
+        )
+    return await _refund(conn, show_id, booking_id, reckoned)
+
+
+async def _reckon(
+    conn: Connection,
+    show_id: UUID,
+    booking_id: UUID,
+    paid: Paid | None,
+    seat_ids: list[UUID] | None,
+    policy: RefundPolicy,
+) -> Reckoned:
+    """The one computation behind quotes and decisions."""
+    if paid is None or paid.status != "CONFIRMED":
+        status = paid.status if paid else "unknown"
         raise NotRefundableError(f"this booking is {status}", bookingStatus=status)
     kept: dict[UUID, int] = {r["seat_id"]: r["price"] for r in await conn.fetch(_KEPT, show_id, booking_id)}
     wanted = list(kept) if seat_ids is None else sorted(set(seat_ids))
     if foreign := [seat for seat in wanted if seat not in kept]:
         raise ForeignSeatsError("some seats are not of this booking, or refunded before", showSeatIds=foreign)
-    percentage = policy.percentage(booking.starts_at, booking.now)
-    if percentage == 0:
-        raise RefundWindowClosedError("nothing is given back this close to the show", refundPercentage=0)
-    return await _refund(
-        conn,
-        show_id,
-        booking_id,
-        booking,
-        {seat: kept[seat] for seat in wanted},
-        percentage,
-        policy,
+    return Reckoned(
+        paid=paid,
+        quote=policy.quote({seat: kept[seat] for seat in wanted}, paid.starts_at, paid.now),
         whole=len(wanted) == len(kept),
     )
 
@@ -151,35 +205,32 @@ UPDATE booking SET status = 'REFUNDED', ended_at = now() WHERE show_id = $1 AND 
 """
 
 
-async def _refund(
-    conn: Connection,
-    show_id: UUID,
-    booking_id: UUID,
-    booking: Paid,
-    prices: dict[UUID, int],
-    percentage: int,
-    policy: RefundPolicy,
-    *,
-    whole: bool,
-) -> RefundDecision:
-    amounts = policy.amounts(list(prices.values()), percentage)
-    original, amount = sum(prices.values()), sum(amounts)
+async def _refund(conn: Connection, show_id: UUID, booking_id: UUID, reckoned: Reckoned) -> RefundDecision:
+    paid, quote = reckoned.paid, reckoned.quote
     decided = await conn.fetchrow(
-        _DECIDE, show_id, booking_id, booking.paid_by, original, amount, percentage, booking.currency
+        _DECIDE,
+        show_id,
+        booking_id,
+        paid.paid_by,
+        quote.original_amount,
+        quote.refund_amount,
+        quote.percentage,
+        paid.currency,
     )
     if decided is None:
         raise RuntimeError("an insert returned no row")
-    await conn.execute(_SEATS_REFUNDED, show_id, booking_id, decided["id"], list(prices), amounts)
-    await give_back_seats(conn, show_id, booking_id, list(prices))
-    if whole:
+    seat_ids = list(quote.by_seat)
+    await conn.execute(_SEATS_REFUNDED, show_id, booking_id, decided["id"], seat_ids, list(quote.by_seat.values()))
+    await give_back_seats(conn, show_id, booking_id, seat_ids)
+    if reckoned.whole:
         await conn.execute(_ALL_REFUNDED, show_id, booking_id)
-    if amount > 0:
+    if quote.refund_amount > 0:
         await queue_refund(conn, show_id, decided["id"])
     return RefundDecision(
         booking_id=booking_id,
         refund_id=decided["id"],
-        original_amount=original,
-        refund_amount=amount,
-        refund_percentage=percentage,
+        original_amount=quote.original_amount,
+        refund_amount=quote.refund_amount,
+        refund_percentage=quote.percentage,
         status=decided["status"],
     )

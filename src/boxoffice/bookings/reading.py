@@ -152,11 +152,69 @@ async def list_bookings(conn: Connection, user_id: UUID, *, limit: int, cursor: 
     Raises:
         BadCursorError: the cursor is not one of this list.
     """
-    after = decode(cursor, tuple[Annotated[datetime, msgspec.Meta(tz=True)], UUID])
-    after_time, after_id = after or (None, None)
-    records = await conn.fetch(_LIST, user_id, after_time, after_id, limit + 1)
+    return await _newest_first(conn, _LIST, user_id, limit, cursor)
+
+
+# One booking of one owner, where one is given, and the time by the clock that decides its leases.
+_SEE = f"""
+SELECT seen.booking, now() AS now FROM ({_BOOKING}
+ WHERE b.id = $1 AND ($2::uuid IS NULL OR b.user_id = $2)) AS seen
+"""
+
+
+async def see_booking(conn: Connection, booking_id: UUID, *, owner: UUID | None) -> tuple[Booking, datetime]:
+    """As `find_booking`, and the database's time at that moment: for how long it can be paid.
+
+    Raises:
+        BookingNotFoundError: as `find_booking`.
+    """
+    found = await conn.fetchrow(_SEE, booking_id, owner)
+    if found is None:
+        raise BookingNotFoundError(f"there is no booking {booking_id}")
+    return msgspec.convert(found["booking"], Booking), found["now"]
+
+
+_STILL_COUNTS = """(b.status = 'PENDING' AND b.expires_at > now() OR b.status = 'CONFIRMED' AND sh.ends_at > now())"""
+
+# A page of what a person has ahead: first what is to be paid, then the tickets, in the order of their shows.
+_UPCOMING = f"""{_BOOKING}
+ WHERE b.user_id = $1 AND {_STILL_COUNTS}
+   AND ($2::boolean IS NULL OR (b.status = 'CONFIRMED', sh.starts_at, b.id) > ($2, $3::timestamptz, $4::uuid))
+ ORDER BY b.status = 'CONFIRMED', sh.starts_at, b.id LIMIT $5
+"""
+
+
+async def list_upcoming(conn: Connection, user_id: UUID, *, limit: int, cursor: str | None) -> Page[Booking]:
+    """A page of a person's bookings that can be paid still, and of tickets of shows that are not over.
+
+    Raises:
+        BadCursorError: the cursor is not one of this list.
+    """
+    after = decode(cursor, tuple[bool, Annotated[datetime, msgspec.Meta(tz=True)], UUID])
+    records = await conn.fetch(_UPCOMING, user_id, *(after or (None, None, None)), limit + 1)
     found = [msgspec.convert(record["booking"], Booking) for record in records]
-    return page(found, limit, lambda booking: (booking.created_at, booking.id))
+    return page(
+        found,
+        limit,
+        lambda booking: (booking.status is BookingStatus.CONFIRMED, booking.show.start_time, booking.id),
+    )
+
+
+# A page of all else, the newest first.
+_PAST = f"""{_BOOKING}
+ WHERE b.user_id = $1 AND NOT {_STILL_COUNTS}
+   AND ($2::timestamptz IS NULL OR (b.created_at, b.id) < ($2, $3::uuid))
+ ORDER BY b.created_at DESC, b.id DESC LIMIT $4
+"""
+
+
+async def list_past(conn: Connection, user_id: UUID, *, limit: int, cursor: str | None) -> Page[Booking]:
+    """A page of a person's bookings that are over: seen, lapsed, cancelled or refunded; the newest first.
+
+    Raises:
+        BadCursorError: the cursor is not one of this list.
+    """
+    return await _newest_first(conn, _PAST, user_id, limit, cursor)
 
 
 # Finds the show of a booking, which every other statement needs first.
@@ -175,3 +233,12 @@ async def locate_booking(conn: Connection, booking_id: UUID, *, owner: UUID | No
     if show_id is None:
         raise BookingNotFoundError(f"there is no booking {booking_id}")
     return show_id
+
+
+async def _newest_first(
+    conn: Connection, statement: str, user_id: UUID, limit: int, cursor: str | None
+) -> Page[Booking]:
+    after = decode(cursor, tuple[Annotated[datetime, msgspec.Meta(tz=True)], UUID])
+    records = await conn.fetch(statement, user_id, *(after or (None, None)), limit + 1)
+    found = [msgspec.convert(record["booking"], Booking) for record in records]
+    return page(found, limit, lambda booking: (booking.created_at, booking.id))

@@ -1,10 +1,22 @@
 """How much of the price comes back, by the time left until the show: pure."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import msgspec
 
 from boxoffice.money import share
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes back if these seats are given back at one moment; amounts in minor units."""
+
+    percentage: int
+    original_amount: int
+    """What the seats had cost."""
+    refund_amount: int
+    by_seat: dict[UUID, int]
 
 
 class RefundPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,6 +24,17 @@ class RefundPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     full_before: timedelta = timedelta(hours=24)
     half_before: timedelta = timedelta(hours=2)
+
+    def quote(self, prices: Mapping[UUID, int], starts_at: datetime, now: datetime) -> Quote:
+        """What comes back ``now`` of these seats, by id, of a show that starts then."""
+        percentage = self.percentage(starts_at, now)
+        amounts = self.amounts(list(prices.values()), percentage)
+        return Quote(
+            percentage=percentage,
+            original_amount=sum(prices.values()),
+            refund_amount=sum(amounts),
+            by_seat=dict(zip(prices, amounts, strict=True)),
+        )
 
     def percentage(self, starts_at: datetime, now: datetime) -> int:
         """Per cent that comes back of a seat given back ``now``."""

@@ -38,6 +38,7 @@ from boxoffice.payments.sessions import (
 )
 from boxoffice.postgres.pool import Connection, connection
 from boxoffice.seating.refusals import ForeignSeatsError
+from boxoffice.settings import Settings
 from boxoffice.web.api.bookings import owner
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import (
@@ -293,19 +294,35 @@ async def refund(
     """
     asked = data or RefundRequestBody()
     on_behalf_of(caller, asked.user_id)
-    settings = office.settings
-    policy = RefundPolicy(full_before=settings.refund_full_before, half_before=settings.refund_half_before)
+    return answer(await do_refund(office, caller, booking_id, asked.show_seat_ids, idempotency_key), 200)
 
+
+async def do_refund(
+    office: Office,
+    caller: Caller,
+    booking_id: UUID,
+    seat_ids: list[UUID] | None,
+    key_header: str | None,
+    *,
+    expected: int | None = None,
+) -> Outcome:
+    """What the operation does, for the API and for the pages, which say what amount is ``expected``."""
+    policy = refund_policy(office.settings)
     shows: list[UUID] = []
 
     async def decide(conn: Connection) -> RefundDecision:
         shows.append(await locate_booking(conn, booking_id, owner=owner(caller)))
-        return await refund_booking(conn, shows[0], booking_id, seat_ids=asked.show_seat_ids, policy=policy)
+        return await refund_booking(conn, shows[0], booking_id, seat_ids=seat_ids, policy=policy, expected=expected)
 
-    key = idempotency.claim(caller.user_id, idempotency_key, "refund", [booking_id, asked.show_seat_ids])
+    key = idempotency.claim(caller.user_id, key_header, "refund", [booking_id, seat_ids])
     outcome = await idempotency.once(office.pool, key, decide)
     office.hot_maps.changed(*shows)
-    return answer(outcome, 200)
+    return outcome
+
+
+def refund_policy(settings: Settings) -> RefundPolicy:
+    """The policy that the settings say."""
+    return RefundPolicy(full_before=settings.refund_full_before, half_before=settings.refund_half_before)
 
 
 def _payment_view(payment: Payment) -> PaymentView:

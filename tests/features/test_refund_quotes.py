@@ -1,0 +1,97 @@
+"""What would come back is what comes back: a quote shares its reckoning with the decision, and can be agreed to."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import make
+import pytest
+
+from boxoffice.bookings.cancellation import (
+    NotRefundableError,
+    RefundChangedError,
+    RefundWindowClosedError,
+    quote_refund,
+    refund_booking,
+)
+from boxoffice.bookings.refund_policy import RefundPolicy
+from boxoffice.postgres.pool import Pool, connection, transaction
+from boxoffice.seating.refusals import ForeignSeatsError
+
+POLICY = RefundPolicy()
+
+
+async def paid(client: httpx.AsyncClient, pool: Pool, seats: int = 2) -> tuple[make.Show, UUID]:
+    """A paid booking of a show's first seats."""
+    show, buyer = await make.show(pool), await make.guest(client)
+    made = await make.paid_booking(client, buyer, show, *show.seats[:seats])
+    return show, UUID(made["id"])
+
+
+@pytest.mark.parametrize("left", [timedelta(days=3), timedelta(hours=23, minutes=59), timedelta(hours=3)])
+async def test_what_is_quoted_is_what_comes_back(client: httpx.AsyncClient, pool: Pool, left: timedelta) -> None:
+    show, booking_id = await paid(client, pool, 3)
+    await make.start_in(pool, show, left)
+    async with connection(pool) as conn:
+        quote = await quote_refund(conn, show.id, booking_id, seat_ids=None, policy=POLICY)
+        part = await quote_refund(conn, show.id, booking_id, seat_ids=show.seats[:1], policy=POLICY)
+    assert set(quote.by_seat) == set(show.seats[:3])
+    assert part.by_seat == {show.seats[0]: quote.by_seat[show.seats[0]]}
+
+    async with transaction(pool) as conn:
+        decided = await refund_booking(
+            conn, show.id, booking_id, seat_ids=None, policy=POLICY, expected=quote.refund_amount
+        )
+
+    assert decided.refund_amount == quote.refund_amount == sum(quote.by_seat.values())
+    assert (decided.original_amount, decided.refund_percentage) == (quote.original_amount, quote.percentage)
+    assert {r["seat_id"]: r["amount"] for r in await pool.fetch("SELECT * FROM refund_seat")} == quote.by_seat
+
+
+async def test_a_quote_decides_nothing(client: httpx.AsyncClient, pool: Pool) -> None:
+    show, booking_id = await paid(client, pool)
+    async with connection(pool) as conn:
+        await quote_refund(conn, show.id, booking_id, seat_ids=None, policy=POLICY)
+    assert await pool.fetchval("SELECT count(*) FROM refund") == 0
+    assert await pool.fetchval("SELECT status FROM booking") == "CONFIRMED"
+
+
+async def test_another_amount_than_the_one_agreed_to_is_not_given_back(client: httpx.AsyncClient, pool: Pool) -> None:
+    show, booking_id = await paid(client, pool)
+    async with connection(pool) as conn:
+        quote = await quote_refund(conn, show.id, booking_id, seat_ids=None, policy=POLICY)
+    await make.start_in(pool, show, timedelta(hours=23))
+
+    with pytest.raises(RefundChangedError) as refused:
+        async with transaction(pool) as conn:
+            await refund_booking(conn, show.id, booking_id, seat_ids=None, policy=POLICY, expected=quote.refund_amount)
+
+    assert refused.value.extra == {"refundAmount": make.PRICE, "refundPercentage": 50}
+    assert await pool.fetchval("SELECT count(*) FROM refund") == 0
+    assert await pool.fetchval("SELECT status FROM booking") == "CONFIRMED"
+
+
+async def test_too_close_to_the_show_a_quote_says_nothing_comes_back(client: httpx.AsyncClient, pool: Pool) -> None:
+    show, booking_id = await paid(client, pool)
+    await make.start_in(pool, show, timedelta(hours=1))
+    async with connection(pool) as conn:
+        quote = await quote_refund(conn, show.id, booking_id, seat_ids=None, policy=POLICY)
+    assert (quote.percentage, quote.refund_amount, quote.original_amount) == (0, 0, 2 * make.PRICE)
+    with pytest.raises(RefundWindowClosedError):
+        async with transaction(pool) as conn:
+            await refund_booking(conn, show.id, booking_id, seat_ids=None, policy=POLICY, expected=0)
+
+
+async def test_only_seats_that_a_paid_booking_still_has_are_quoted(client: httpx.AsyncClient, pool: Pool) -> None:
+    show, booking_id = await paid(client, pool)
+    async with transaction(pool) as conn:
+        await refund_booking(conn, show.id, booking_id, seat_ids=show.seats[:1], policy=POLICY)
+        assert set((await quote_refund(conn, show.id, booking_id, seat_ids=None, policy=POLICY)).by_seat) == {
+            show.seats[1]
+        }
+        for gone in (show.seats[0], show.seats[5]):
+            with pytest.raises(ForeignSeatsError):
+                await quote_refund(conn, show.id, booking_id, seat_ids=[gone], policy=POLICY)
+        await refund_booking(conn, show.id, booking_id, seat_ids=None, policy=POLICY)
+        with pytest.raises(NotRefundableError):
+            await quote_refund(conn, show.id, booking_id, seat_ids=None, policy=POLICY)
