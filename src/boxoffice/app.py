@@ -14,6 +14,7 @@ from boxoffice.postgres.pool import Pool, connect_pool
 from boxoffice.seating.claims import Claims
 from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.live import LiveSeats
+from boxoffice.seating.usher import Usher
 from boxoffice.settings import Settings
 from boxoffice.tickets.codes import TicketKeys
 from boxoffice.web.hot import HotWeb
@@ -77,6 +78,7 @@ def assemble(chosen: Settings, pool: Pool, fake: FakeGateway, claims_pool: Pool)
         hot_maps=hot_maps,
         live_seats=LiveSeats(hot_maps),
         ticket_keys=TicketKeys(chosen.ticket_secrets),
+        usher=Usher(pool, hot_maps),
         gateways={fake.name: fake},
         simulated=None if chosen.production else fake,
     )

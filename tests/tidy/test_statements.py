@@ -39,6 +39,7 @@ READ_AS = {
     "boxoffice.seating.claims": {"_Verdict": ("CLAIM",)},
     "boxoffice.tickets.admission": {"_Booked": ("_LOCK",), "_Scanned": ("_SEAT",)},
     "boxoffice.seating.seat_map": {"SeatRow": ("_SEATS",)},
+    "boxoffice.seating.usher": {"Showing": ("_SHOWING",)},
 }
 
 # What a column of a type becomes in Python, for those whose kind a row can state.

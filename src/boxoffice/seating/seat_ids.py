@@ -18,6 +18,9 @@ class SeatIds:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def __getitem__(self, place: int) -> UUID:
+        return UUID(bytes=self._at(range(len(self))[place]))
+
     def __iter__(self) -> Iterator[UUID]:
         return (UUID(bytes=self._at(place)) for place in range(len(self)))
 

@@ -8,6 +8,7 @@ from boxoffice.postgres.pool import Pool
 from boxoffice.seating.claims import Claims
 from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.live import LiveSeats
+from boxoffice.seating.usher import Usher
 from boxoffice.settings import Settings
 from boxoffice.tickets.codes import TicketKeys
 
@@ -23,6 +24,7 @@ class Office:
     hot_maps: HotMaps
     live_seats: LiveSeats
     ticket_keys: TicketKeys
+    usher: Usher
     gateways: dict[str, Gateway] = field(default_factory=dict[str, Gateway])
     """By name: `payments/webhook/{gateway}` takes events of any of them."""
     simulated: SimulatedGateway | None = None

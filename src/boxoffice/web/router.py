@@ -14,7 +14,19 @@ from litestar.static_files import create_static_files_router  # pyright: ignore[
 from litestar.template.config import TemplateConfig
 
 from boxoffice.accounts import Caller
-from boxoffice.web.api import auth, bookings, health, movies, payments, seats, shows, theatres, tickets, webhooks
+from boxoffice.web.api import (
+    auth,
+    best_seats,
+    bookings,
+    health,
+    movies,
+    payments,
+    seats,
+    shows,
+    theatres,
+    tickets,
+    webhooks,
+)
 from boxoffice.web.documentation import Documentation
 from boxoffice.web.errors import EXCEPTION_HANDLERS
 from boxoffice.web.identity import identify
@@ -35,6 +47,7 @@ API_ROUTES: Final = [
     *theatres.ROUTES,
     *shows.ROUTES,
     *seats.ROUTES,
+    *best_seats.ROUTES,
     *bookings.ROUTES,
     *payments.ROUTES,
     *webhooks.ROUTES,
