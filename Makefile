@@ -16,7 +16,7 @@ demo: $(READY)          ## a running box office with demo data on port 8001
 serve: $(READY)         ## the service alone
 	@$(BIN)/boxoffice serve
 
-test: $(READY) browser  ## every test
+test: $(READY) browser spin-installed  ## every test
 	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
 
 # Where there is none and we may, Debian's is installed. Otherwise the tests of the pages fail and say what to do;
@@ -42,7 +42,20 @@ bench-short: $(READY)   ## that the benchmarks work, in under a minute; says not
 model: export MODEL_EXAMPLES ?= 400
 model: export MODEL_STEPS ?= 80
 model: $(READY)         ## the box office against its model, at length
-	$(BIN)/pytest -q -s tests/properties $(ARGS)
+	$(BIN)/pytest -q -s tests/properties/test_box_office.py $(ARGS)
+
+.PHONY: spin spin-installed
+spin: export SPIN_LONG := 1
+spin: $(READY) spin-installed ## every interleaving of claims, payments and refunds, at length (some minutes, 4 GB)
+	$(BIN)/pytest -q -s tests/properties/test_interleavings.py $(ARGS)
+
+spin-installed:         ## the model checker Spin, and the compiler that it needs
+	@command -v spin >/dev/null && command -v gcc >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Spin (once) …"; export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends spin gcc libc6-dev >/dev/null; \
+	fi; \
+	command -v spin >/dev/null || echo "No Spin: install it (Debian's package is named spin)" >&2
 
 check: $(READY)         ## what must hold before a commit: format, lint, types, layers, tidiness, pure rules
 	$(BIN)/ruff format --check .
