@@ -38,6 +38,7 @@ READ_AS = {
     "boxoffice.payments.sessions": {"Payment": ("_RESERVE", "_OPENED", "_PAYMENTS")},
     "boxoffice.seating.claims": {"_Verdict": ("CLAIM",)},
     "boxoffice.tickets.admission": {"_Booked": ("_LOCK",), "_Scanned": ("_SEAT",)},
+    "boxoffice.seating.holds": {"HeldSeat": ("_HELD_BY",)},
     "boxoffice.seating.seat_map": {"SeatRow": ("_SEATS",)},
     "boxoffice.seating.usher": {"Showing": ("_SHOWING",)},
 }

@@ -1,12 +1,43 @@
 """Holds: taken by a claim (`boxoffice.seating.claims`), given back here, free the instant they run out."""
 
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from boxoffice.postgres.pool import Pool, transaction
+from boxoffice.postgres.pool import Connection, Pool, Row, row, transaction
 
 TIDY_SEATS_MAX: Final = 5_000
 """Lapsed leases that one statement of the tidy job clears."""
+
+
+class HeldSeat(Row, frozen=True, kw_only=True):
+    """A seat that somebody holds: until when, of ``now`` by the database's clock; ``price`` in minor units."""
+
+    id: UUID
+    row_label: str
+    number: int
+    tier: str
+    price: int
+    currency: str
+    taken_until: datetime
+    now: datetime
+
+
+# The live holds of one buyer in a show, as of now and not as of the last look at the map; never a seat in a booking.
+_HELD_BY = """
+SELECT s.id, s.row_label, s.number, s.tier, s.price, sh.currency, s.taken_until, now() AS now
+  FROM show_buyer b
+  JOIN show sh ON sh.id = b.show_id
+  JOIN show_seat s ON s.show_id = b.show_id AND s.id = ANY(b.seat_ids)
+ WHERE b.show_id = $1 AND b.user_id = $2
+   AND s.holder_id = $2 AND s.booking_id IS NULL AND s.taken_until > now()
+ ORDER BY s.position
+"""
+
+
+async def held_by(conn: Connection, show_id: UUID, user_id: UUID) -> list[HeldSeat]:
+    """What the buyer holds in a show, by row, then number."""
+    return [row(HeldSeat, record) for record in await conn.fetch(_HELD_BY, show_id, user_id)]
 
 
 # Gives back the live holds of one buyer; never a seat in a booking. $2 show or null for all, $3 seats or null for all.

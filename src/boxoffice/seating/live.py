@@ -73,8 +73,8 @@ class Quiet(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wire(self) -> bytes:
-        """As a Server-Sent Event's comment."""
-        return b": still here\r\n\r\n"
+        """As a Server-Sent Event. Browsers do not show comments to a page: it would not notice a line gone dead."""
+        return b": still here\r\nevent: heartbeat\r\ndata: {}\r\n\r\n"
 
 
 LiveEvent = SeatsChanged | StartOver | Quiet

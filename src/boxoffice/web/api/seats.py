@@ -1,7 +1,5 @@
 """The seat map of a show, what can be taken now, and changes as they happen."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -12,14 +10,12 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 from litestar.params import FromPath, HeaderParameter, QueryParameter
-from litestar.response import Stream
 
 from boxoffice.accounts import Caller
 from boxoffice.catalog.layouts import RowLayout, SeatPlace
 from boxoffice.catalog.theatres import ScreenLayout, ScreenNotFoundError, screen_layout
 from boxoffice.errors import ForbiddenError, MalformedError, UnidentifiedError
 from boxoffice.postgres.pool import connection
-from boxoffice.seating.live import LiveEvent
 from boxoffice.seating.refusals import ShowNotFoundError
 from boxoffice.seating.seat_map import (
     AvailableSeats,
@@ -29,6 +25,7 @@ from boxoffice.seating.seat_map import (
     available_of,
 )
 from boxoffice.web.errors import problems
+from boxoffice.web.event_stream import EventStream
 from boxoffice.web.examples import SCREEN_ID, SEAT_A1, SEAT_A2, SEAT_B1, SHOW_ID, answers
 from boxoffice.web.identity import on_behalf_of
 from boxoffice.web.office import Office
@@ -91,13 +88,13 @@ event: seats
 data: {{"version":9,"changes":[{{"id":"{SEAT_A2}","status":"held"}}]}}
 
 : still here
+event: heartbeat
+data: {{}}
 
 """
 _ETAG: Final = ResponseHeader(
     name="ETag", documentation_only=True, description="Names this map as this caller sees it; weak."
 )
-_RETRY: Final = b"retry: 2000\r\n"
-"""Milliseconds after which a client comes back when the connection breaks."""
 _MAP_SPEC: Final = {
     200: answers(SeatMap, _MAP, "The map."),
     304: ResponseSpec(data_container=None, description="The map is still the one that `If-None-Match` names."),
@@ -189,29 +186,17 @@ async def layout(office: NamedDependency[Office], screen_id: FromPath[UUID]) -> 
 )
 async def seat_events(
     office: NamedDependency[Office], show_id: FromPath[UUID], last_event_id: LastEventId = None
-) -> Stream:
+) -> EventStream:
     """Server-Sent Events (WHATWG HTML, section 9.2).
 
     `seats` events carry `{version, changes: [{id, status}]}`. A `reset` event carries `{version}` and
-    means: read the seat map again. Connections without `Last-Event-ID` begin with a `reset`. A comment
-    every 15 s keeps the connection open.
+    means: read the seat map again. Connections without `Last-Event-ID` begin with a `reset`. After 15 s of
+    silence a `heartbeat` event says that the connection lives. Who does not read for 20 s is let go, and comes back
+    with `Last-Event-ID`.
     """
     events = office.live_seats.listen(show_id, _version(last_event_id))
     # The first event is awaited here, so that an unknown show is answered 404 and not with an empty stream.
-    return Stream(
-        _stream(await anext(events), events),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
-    )
-
-
-async def _stream(first: LiveEvent, events: AsyncGenerator[LiveEvent]) -> AsyncGenerator[bytes]:
-    # Closed with the connection, so that a show that nobody watches any more is not looked at.
-    async with aclosing(events):
-        yield _RETRY
-        yield first.wire
-        async for event in events:
-            yield event.wire
+    return EventStream(await anext(events), events)
 
 
 def _version(last_event_id: str | None) -> int | None:
