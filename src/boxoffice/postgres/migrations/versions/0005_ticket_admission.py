@@ -5,7 +5,7 @@ from alembic import op
 from boxoffice.postgres.migrate import run_sql_beside
 
 revision = "0005"
-down_revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
