@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Two at once: the suite is written for a machine of two cores.
 TEST_PROCESSES ?= 2
 
-.PHONY: demo serve test browser bench bench-short check format lock clean
+.PHONY: demo serve test browser bench bench-short check format texts lock clean
 
 demo: $(READY)          ## a running box office with demo data on port 8001
 	@$(BIN)/boxoffice demo
@@ -68,6 +68,15 @@ check: $(READY)         ## what must hold before a commit: format, lint, types, 
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The catalogues hold no line numbers and no times: they would change with each line of code, and each run of this.
+LOCALE := src/boxoffice/web/locale
+texts: $(READY)         ## every text of the pages into the catalogues; what is new there wants translating
+	@mkdir -p build
+	$(BIN)/pybabel -q extract -F babel.cfg -k N_ --no-location --sort-output -o build/messages.pot src
+	$(BIN)/pybabel -q update -i build/messages.pot -d $(LOCALE) -D messages --no-fuzzy-matching --ignore-obsolete --width 110
+	@sed -i.old -E '/^"(POT-Creation-Date|PO-Revision-Date|Generated-By|Project-Id-Version|Report-Msgid-Bugs-To|Last-Translator)/d' \
+		$(LOCALE)/*/LC_MESSAGES/messages.po && rm $(LOCALE)/*/LC_MESSAGES/messages.po.old
 
 # The locks hold hashes and no address: any index, or a folder of wheels, can serve them.
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

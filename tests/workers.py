@@ -26,6 +26,7 @@ class StubGateway:
     """A gateway whose answers are given in advance; keeps what it was asked."""
 
     name = "stub"
+    page_origins = ()
 
     def __init__(self, *answers: RefundReceipt | Exception) -> None:
         self.asked: list[RefundRequest] = []

@@ -126,7 +126,7 @@ async def test_a_request_has_an_id_in_its_answer_and_in_its_log_line(
         assert line["milliseconds"] >= 0
 
 
-@pytest.mark.parametrize("path", ["/nope", "/api/v1/nope", "/api/v1", "/", "/static/nope.css", "/static/../router.py"])
+@pytest.mark.parametrize("path", ["/nope", "/api/v1/nope", "/api/v1", "/static/nope.css", "/static/../router.py"])
 async def test_an_unknown_address_is_a_problem(client: httpx.AsyncClient, path: str) -> None:
     refused(await client.get(path), 404, "not_found")
 

@@ -4,9 +4,10 @@ A guest is an account without an e-mail address, so that registering only adds t
 and with it every hold and booking, stays.
 """
 
-from boxoffice.accounts.accounts import Account, Accounts, EmailTakenError, Grant, InvalidCredentialsError
+from boxoffice.accounts.accounts import Account, Accounts, Entry, Grant, InvalidCredentialsError
 from boxoffice.accounts.attempts import TooManyAttemptsError
 from boxoffice.accounts.callers import Caller, InvalidTokenError, Role
+from boxoffice.accounts.emails import EmailTakenError
 from boxoffice.accounts.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, HashingBusyError
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Accounts",
     "Caller",
     "EmailTakenError",
+    "Entry",
     "Grant",
     "HashingBusyError",
     "InvalidCredentialsError",

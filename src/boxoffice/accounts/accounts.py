@@ -1,43 +1,36 @@
 """What people do with their accounts: be a guest, register, sign in and out, stay signed in."""
 
-import re
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from boxoffice.accounts.attempts import Attempts
 from boxoffice.accounts.callers import Caller, InvalidTokenError, Role
+from boxoffice.accounts.emails import email_problems, folded
 from boxoffice.accounts.passwords import NOBODYS_HASH, Passwords, refuse_bad_length
 from boxoffice.accounts.sessions import (
     Standings,
     end_session,
     end_sessions_of,
     end_stolen,
+    open_browser_session,
     open_session,
     rotate,
 )
-from boxoffice.accounts.tokens import ACCESS_TOKEN_SECONDS, AccessTokens, new_refresh_token
-from boxoffice.errors import ConflictError, MalformedError, UnidentifiedError
-from boxoffice.postgres.pool import Connection, Pool, Row, connection, constraint_of, transaction
+from boxoffice.accounts.tokens import ACCESS_TOKEN_SECONDS, AccessTokens, new_random_token
+from boxoffice.errors import UnidentifiedError
+from boxoffice.postgres.pool import Connection, Pool, Row, connection, transaction
 
-EMAIL_LENGTH_MAX: Final = 254
-_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f.]+")
+Opening = Callable[[Connection, UUID, str], Awaitable[UUID]]
+"""Opens a session of an account with a token: `open_session` for API clients, `open_browser_session` for browsers."""
 
 
 class InvalidCredentialsError(UnidentifiedError):
     """E-mail address and password do not match."""
 
     code = "invalid_credentials"
-
-
-class EmailTakenError(ConflictError):
-    """An account with this e-mail address exists."""
-
-    code = "email_taken"
 
 
 class Account(Row, frozen=True, kw_only=True):
@@ -62,6 +55,14 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Good for one use; used again, it ends the session."""
     role: Role
     guest: bool
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A session that was just opened, and the token that it is known by; nobody can ask for that again."""
+
+    caller: Caller
+    token: str
+    """In a browser the cookie's, else the refresh token."""
 
 
 class Accounts:
@@ -92,18 +93,25 @@ class Accounts:
         caller = claims and self._standings.known(claims.sid)
         return caller if claims and caller and caller.user_id == claims.sub else None
 
+    async def identify_browser(self, cookie_token: str) -> Caller:
+        """The caller whose browser has this token in its cookie.
+
+        Raises:
+            InvalidTokenError: the token is forged, or its session is over.
+        """
+        return await self._standings.of_browser(cookie_token)
+
     async def guest(self, *, address: str = "") -> Grant:
         """A new guest with a session; ``address`` is the network address that asks.
 
         Raises:
             TooManyAttemptsError: the address has made too many accounts.
         """
-        await self._attempts.count_creation(address)
-        refresh_token = new_refresh_token()
-        async with transaction(self._pool) as conn:
-            user_id = await _add_guest(conn)
-            session_id = await open_session(conn, user_id, refresh_token)
-        return self._grant(Caller(user_id, Role.CUSTOMER, session_id, guest=True), refresh_token)
+        return self._grant(await self._guest(open_session, address))
+
+    async def guest_in_browser(self, *, address: str = "") -> Entry:
+        """As `guest`, for a browser."""
+        return await self._guest(open_browser_session, address)
 
     async def register(self, email: str, password: str, name: str, guest: Caller | None, *, address: str = "") -> Grant:
         """A new account with a session; the guest who asks becomes it and keeps id, session and bookings.
@@ -116,22 +124,13 @@ class Accounts:
             TooManyAttemptsError: the network address has made too many accounts.
             HashingBusyError: too many hashes are waiting.
         """
-        email = _folded(email)
-        refuse_bad_length(password)
-        await self._attempts.count_creation(address)
-        password_hash = await self._passwords.hash(password)
-        refresh_token = new_refresh_token()
-        with _email_problems():
-            async with transaction(self._pool) as conn:
-                user_id = None
-                if guest is not None:
-                    user_id = await _turn_guest(conn, guest.user_id, email, name, password_hash)
-                if user_id is None:
-                    user_id = await _add_account(conn, email, name, password_hash)
-                session_id = await open_session(conn, user_id, refresh_token)
-        if guest is not None:
-            self._standings.forget(guest.session_id)
-        return self._grant(Caller(user_id, Role.CUSTOMER, session_id, guest=False), refresh_token)
+        return self._grant(await self._register(open_session, email, password, name, guest, address))
+
+    async def register_in_browser(
+        self, email: str, password: str, name: str, guest: Caller | None, *, address: str = ""
+    ) -> Entry:
+        """As `register`, for a browser."""
+        return await self._register(open_browser_session, email, password, name, guest, address)
 
     async def login(self, email: str, password: str, *, address: str = "") -> Grant:
         """A session for the account with this e-mail address and password.
@@ -142,7 +141,42 @@ class Accounts:
             TooManyAttemptsError: too many failed for this e-mail address or from this network address.
             HashingBusyError: too many hashes are waiting.
         """
-        email = _folded(email)
+        return self._grant(await self._login(open_session, email, password, address))
+
+    async def login_in_browser(self, email: str, password: str, *, address: str = "") -> Entry:
+        """As `login`, for a browser."""
+        return await self._login(open_browser_session, email, password, address)
+
+    async def _guest(self, opening: Opening, address: str) -> Entry:
+        await self._attempts.count_creation(address)
+        token = new_random_token()
+        async with transaction(self._pool) as conn:
+            user_id = await _add_guest(conn)
+            session_id = await opening(conn, user_id, token)
+        return Entry(Caller(user_id, Role.CUSTOMER, session_id, guest=True), token)
+
+    async def _register(
+        self, opening: Opening, email: str, password: str, name: str, guest: Caller | None, address: str
+    ) -> Entry:
+        email = folded(email)
+        refuse_bad_length(password)
+        await self._attempts.count_creation(address)
+        password_hash = await self._passwords.hash(password)
+        token = new_random_token()
+        with email_problems():
+            async with transaction(self._pool) as conn:
+                user_id = None
+                if guest is not None:
+                    user_id = await _turn_guest(conn, guest.user_id, email, name, password_hash)
+                if user_id is None:
+                    user_id = await _add_account(conn, email, name, password_hash)
+                session_id = await opening(conn, user_id, token)
+        if guest is not None:
+            self._standings.forget(guest.session_id)
+        return Entry(Caller(user_id, Role.CUSTOMER, session_id, guest=False), token)
+
+    async def _login(self, opening: Opening, email: str, password: str, address: str) -> Entry:
+        email = folded(email)
         await self._attempts.refuse_failing(email, address)
         async with self._passwords.turn() as turn:
             # Asked again: those ahead in the queue may have used the attempts up.
@@ -153,10 +187,10 @@ class Accounts:
             if found is None or not right:
                 await self._attempts.count_failure(email, address)
                 raise InvalidCredentialsError
-        refresh_token = new_refresh_token()
+        token = new_random_token()
         async with connection(self._pool) as conn:
-            session_id = await open_session(conn, found.user_id, refresh_token)
-        return self._grant(Caller(found.user_id, Role(found.role), session_id, guest=False), refresh_token)
+            session_id = await opening(conn, found.user_id, token)
+        return Entry(Caller(found.user_id, Role(found.role), session_id, guest=False), token)
 
     async def refresh(self, refresh_token: str) -> Grant:
         """The next pair of tokens of a session; the one given is used up.
@@ -165,7 +199,7 @@ class Accounts:
             InvalidTokenError: the token is unknown or its session over. Was it used before,
                 somebody else has it: its session is ended.
         """
-        following = new_refresh_token()
+        following = new_random_token()
         async with connection(self._pool) as conn:
             caller = await rotate(conn, refresh_token, following)
             stolen = await end_stolen(conn, refresh_token) if caller is None else None
@@ -173,7 +207,7 @@ class Accounts:
             self._standings.forget(stolen)
         if caller is None:
             raise InvalidTokenError("the refresh token is not valid, was used before, or has expired")
-        return self._grant(caller, following)
+        return self._grant(Entry(caller, following))
 
     async def logout(self, caller: Caller) -> None:
         """End the caller's session: its tokens are worth nothing from now on."""
@@ -202,13 +236,13 @@ class Accounts:
         Raises:
             MalformedError: e-mail address or password will not do; ``errors`` says which.
         """
-        email = _folded(email)
+        email = folded(email)
         refuse_bad_length(password)
         async with connection(self._pool) as conn:
             found = await _find_by_email(conn, email)
         same = found is not None and await self._passwords.verify(password, found.password_hash)
         password_hash = found.password_hash if found and same else await self._passwords.hash(password)
-        with _email_problems():
+        with email_problems():
             async with transaction(self._pool) as conn:
                 account = await _put_account(conn, email, role, name, password_hash)
                 if not same:
@@ -220,13 +254,14 @@ class Accounts:
         """Let the hashing threads go."""
         self._passwords.close()
 
-    def _grant(self, caller: Caller, refresh_token: str) -> Grant:
+    def _grant(self, entry: Entry) -> Grant:
+        caller = entry.caller
         return Grant(
             user_id=caller.user_id,
             access_token=self._tokens.sign(caller.user_id, caller.session_id),
             token_type="Bearer",  # noqa: S106  (the name of the scheme)
             expires_in=ACCESS_TOKEN_SECONDS,
-            refresh_token=refresh_token,
+            refresh_token=entry.token,
             role=caller.role,
             guest=caller.guest,
         )
@@ -315,30 +350,3 @@ def _account(found: Mapping[str, Any]) -> Account:
         role=Role(found["role"]),
         guest=found["guest"],
     )
-
-
-def _folded(email: str) -> str:
-    """The address as it is kept, so that one mailbox is one account."""
-    folded = email.strip().lower()
-    if len(folded) > EMAIL_LENGTH_MAX or not _EMAIL.fullmatch(folded):
-        raise _bad_email()
-    return folded
-
-
-def _bad_email() -> MalformedError:
-    return MalformedError("that is no e-mail address", errors={"email": "must be an e-mail address"})
-
-
-@contextmanager
-def _email_problems() -> Generator[None]:
-    try:
-        yield
-    except asyncpg.UniqueViolationError as error:
-        if constraint_of(error) != "account_email_unique":
-            raise
-        raise EmailTakenError from error
-    except asyncpg.CheckViolationError as error:
-        # A letter that PostgreSQL folds otherwise than Python.
-        if constraint_of(error) != "account_email_folded":
-            raise
-        raise _bad_email() from error

@@ -1,6 +1,7 @@
 """Sessions: one sign-in on one device, ended by signing out or by a stolen refresh token.
 
-An access token names its session. Whether that lives, and which role its account has, is asked
+An API client's session has refresh tokens, a browser's the token of its cookie; neither is worth anything in the
+other's place. An access token names its session. Whether that lives, and which role its account has, is asked
 of the database and believed for at most `STANDING_SECONDS`: a sign-out or a changed role takes
 effect everywhere within that time, and at once in the process that did it.
 """
@@ -18,7 +19,7 @@ from boxoffice.accounts.tokens import digest
 from boxoffice.postgres.pool import Connection, Pool, connection
 
 SESSION_DAYS: Final = 30
-"""A session that is not refreshed for this long is over; a guest's too."""
+"""A session that is not refreshed, or whose browser does not come, for this long is over; a guest's too."""
 STANDING_SECONDS: Final = 5.0
 STANDINGS_MAX: Final = 20_000
 
@@ -33,6 +34,18 @@ VALUES ($1, $2, now() + make_interval(days => $3)) RETURNING id
 async def open_session(conn: Connection, account_id: UUID, refresh_token: str) -> UUID:
     """The id of a new session of the account."""
     return await conn.fetchval(_OPEN, account_id, digest(refresh_token), SESSION_DAYS)
+
+
+# Opens a session with the token of a browser's cookie.
+_OPEN_BROWSER = """
+INSERT INTO account_session (account_id, browser_hash, expires_at)
+VALUES ($1, $2, now() + make_interval(days => $3)) RETURNING id
+"""
+
+
+async def open_browser_session(conn: Connection, account_id: UUID, cookie_token: str) -> UUID:
+    """The id of a new session of the account in a browser."""
+    return await conn.fetchval(_OPEN_BROWSER, account_id, digest(cookie_token), SESSION_DAYS)
 
 
 # Uses a refresh token up and sets the next: of two requests with the same one, only one finds it.
@@ -98,6 +111,8 @@ class Standings:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._recent: Recent[UUID, _Standing] = Recent(STANDINGS_MAX)
+        self._browsers: Recent[bytes, UUID] = Recent(STANDINGS_MAX)
+        """The session of a cookie's token, by the token's digest: that never changes, only its standing does."""
         self._changes = 0
 
     def known(self, session_id: UUID) -> Caller | None:
@@ -119,10 +134,33 @@ class Standings:
         if caller is None:
             self._recent.drop(session_id)
             raise InvalidTokenError("the session is over: sign in again")
+        self._believe(caller, changes, asked_at)
+        return caller
+
+    async def of_browser(self, cookie_token: str) -> Caller:
+        """The caller whose browser has this token in its cookie; the session lasts longer for it.
+
+        Raises:
+            InvalidTokenError: there is no such session, or it is over.
+        """
+        key = digest(cookie_token)
+        session_id = self._browsers.get(key)
+        if session_id is not None and (known := self.known(session_id)) is not None:
+            return known
+        changes, asked_at = self._changes, time.monotonic()
+        async with connection(self._pool) as conn:
+            caller = await _find_browser(conn, key)
+        if caller is None:
+            self._browsers.drop(key)
+            raise InvalidTokenError("the session is over: sign in again")
+        self._browsers.put(key, caller.session_id)
+        self._believe(caller, changes, asked_at)
+        return caller
+
+    def _believe(self, caller: Caller, changes: int, asked_at: float) -> None:
         # What was read while something was changed here may be what the change undid.
         if changes == self._changes:
-            self._recent.put(session_id, _Standing(caller, asked_at + STANDING_SECONDS))
-        return caller
+            self._recent.put(caller.session_id, _Standing(caller, asked_at + STANDING_SECONDS))
 
     def forget(self, session_id: UUID) -> None:
         """Ask the database again for this session: it was changed here."""
@@ -145,6 +183,25 @@ WHERE s.id = $1 AND s.ended_at IS NULL AND s.expires_at > now()
 
 async def _find(conn: Connection, session_id: UUID) -> Caller | None:
     found = await conn.fetchrow(_FIND, session_id)
+    return None if found is None else _caller(found)
+
+
+# A browser's session that lives, with the present role of its account. It is put off by a day at a time, since a
+# write for each visit would cost more than the day is worth.
+_FIND_BROWSER = """
+WITH put_off AS (
+    UPDATE account_session SET expires_at = now() + make_interval(days => $2)
+    WHERE browser_hash = $1 AND ended_at IS NULL
+      AND expires_at > now() AND expires_at < now() + make_interval(days => $2 - 1)
+)
+SELECT s.account_id AS user_id, s.id AS session_id, a.role, a.email IS NULL AS guest
+FROM account_session s JOIN account a ON a.id = s.account_id
+WHERE s.browser_hash = $1 AND s.ended_at IS NULL AND s.expires_at > now()
+"""
+
+
+async def _find_browser(conn: Connection, key: bytes) -> Caller | None:
+    found = await conn.fetchrow(_FIND_BROWSER, key, SESSION_DAYS)
     return None if found is None else _caller(found)
 
 

@@ -1,4 +1,4 @@
-"""The two kinds of tokens: access tokens are signed statements, refresh tokens are random and kept hashed."""
+"""The kinds of tokens: access tokens are signed statements; refresh tokens and cookies are random and kept hashed."""
 
 import hashlib
 import secrets
@@ -77,11 +77,11 @@ class AccessTokens:
             raise InvalidTokenError from error
 
 
-def new_refresh_token() -> str:
+def new_random_token() -> str:
     """A token nobody can guess: 256 random bits."""
     return secrets.token_urlsafe(32)
 
 
-def digest(refresh_token: str) -> bytes:
-    """What is kept of a refresh token: enough to know it again, not enough to use it."""
-    return hashlib.sha256(refresh_token.encode()).digest()
+def digest(random_token: str) -> bytes:
+    """What is kept of a random token: enough to know it again, not enough to use it."""
+    return hashlib.sha256(random_token.encode()).digest()

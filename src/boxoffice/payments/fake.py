@@ -85,6 +85,11 @@ class FakeGateway:
         """As in settings and in `payments/webhook/fake`."""
         return "fake"
 
+    @property
+    def page_origins(self) -> tuple[str, ...]:
+        """None of its own: this service shows its pages."""
+        return ()
+
     async def open_session(self, request: SessionRequest) -> Session:
         """Open a session, or give the one that this payment has; see `Gateway.open_session`."""
         # As real gateways do: else its pages would forward people anywhere, under its good name.

@@ -5,7 +5,7 @@ a transaction, and every call that moves money carries an idempotency key, so th
 be repeated until there is an answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -128,6 +128,11 @@ class Gateway(Protocol):
     @property
     def name(self) -> str:
         """Its name in settings, in the database and in `payments/webhook/{gateway}`."""
+        ...
+
+    @property
+    def page_origins(self) -> Sequence[str]:
+        """Where its payment pages are, such as `https://pay.example`; pages of ours lead nowhere else."""
         ...
 
     async def open_session(self, request: SessionRequest) -> Session:

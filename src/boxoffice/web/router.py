@@ -32,7 +32,10 @@ from boxoffice.web.errors import EXCEPTION_HANDLERS
 from boxoffice.web.identity import identify
 from boxoffice.web.observe import ObserveMiddleware
 from boxoffice.web.office import Office
-from boxoffice.web.pages import fake_checkout, problems
+from boxoffice.web.pages import fake_checkout, home, problems
+from boxoffice.web.pages.browser import know_browser
+from boxoffice.web.pages.failures import for_browsers
+from boxoffice.web.pages.page import PageMiddleware
 
 BODY_BYTES_MAX: Final = 64 * 1024
 COMPRESS_FROM_BYTES: Final = 600
@@ -54,6 +57,9 @@ API_ROUTES: Final = [
     *tickets.ROUTES,
     *fake_checkout.ROUTES,
 ]
+PAGE_ROUTES: Final = [
+    *home.ROUTES,
+]
 
 
 def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -> Litestar:
@@ -64,19 +70,20 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
 
     app = Litestar(
         route_handlers=[
-            Router(path="/api/v1", route_handlers=API_ROUTES),
+            # Who calls is told by a Bearer token here and by a cookie there, and never by the other's.
+            Router(path="/api/v1", route_handlers=API_ROUTES, guards=[identify]),
+            Router(path="/", route_handlers=PAGE_ROUTES, guards=[know_browser], include_in_schema=False),
             health.metrics,
             *problems.ROUTES,
             create_static_files_router(path="/static", directories=[_HERE / "static"], include_in_schema=False),
         ],
         lifespan=[lifespan],
-        guards=[identify],
         dependencies={
             "office": Provide(_office, sync_to_thread=False),
             "caller": Provide(_caller, sync_to_thread=False),
             "visitor": Provide(_visitor, sync_to_thread=False),
         },
-        exception_handlers=EXCEPTION_HANDLERS,  # pyright: ignore[reportArgumentType]  (each takes its own kind)
+        exception_handlers=for_browsers(EXCEPTION_HANDLERS),  # pyright: ignore[reportArgumentType]  (each takes its own kind)
         compression_config=CompressionConfig(
             backend="gzip",
             gzip_compress_level=5,
@@ -89,8 +96,8 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
         logging_config=None,
         debug=False,
     )
-    # Around routing and not inside a route, so that what no route takes is observed, too.
-    app.asgi_handler = ObserveMiddleware()(app.asgi_handler)
+    # Around routing and not inside a route, so that what no route takes is observed and safe, too.
+    app.asgi_handler = ObserveMiddleware()(PageMiddleware()(app.asgi_handler))
     return app
 
 
