@@ -1,7 +1,7 @@
 """How a page is made: a template in the visitor's language, and headers that let nothing foreign in.
 
-A handler returns `render(request, "film.html", film=film)`, or `go(to)` after a form. `PageMiddleware` gives what answers
-outside the API what pages need: a strict content security policy (no inline script or style, nothing of another
+A handler returns `render(request, "film.html", film=film)`, or `go(to)` after a form. `PageMiddleware` gives all that
+people are answered what pages need: a strict content security policy (no inline script or style, nothing of another
 host), no caching by anybody who might show it to others, and the cookies that the browser is to keep.
 """
 
