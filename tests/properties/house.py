@@ -39,6 +39,7 @@ class MoodyGateway:
         self._inner = inner
         self.mood = "answers"
         self.name = inner.name
+        self.page_origins = inner.page_origins
         self.verify = inner.verify
 
     async def open_session(self, request: SessionRequest) -> Session:
