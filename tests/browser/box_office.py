@@ -37,8 +37,8 @@ WITH film AS (
     INSERT INTO movie (title, duration_min, language, rating, synopsis)
     VALUES ('Sholay', 204, 'Hindi', 'UA 13+', 'Two crooks, one village, and a debt of honour.') RETURNING id
 ), house AS (
-    INSERT INTO theatre (name, city, timezone) VALUES ('Regal ' || gen_random_uuid(), 'Mumbai', 'Asia/Kolkata')
-    RETURNING id
+    INSERT INTO theatre (name, city, timezone)
+    VALUES ('Regal ' || left(gen_random_uuid()::text, 4), 'Mumbai', 'Asia/Kolkata') RETURNING id
 ), hall AS (
     INSERT INTO screen (theatre_id, name, total_seats) SELECT id, 'Screen 1', cardinality($1::text[]) FROM house
     RETURNING id, theatre_id
