@@ -57,6 +57,11 @@ spin-installed:         ## the model checker Spin, and the compiler that it need
 	fi; \
 	command -v spin >/dev/null || echo "No Spin: install it (Debian's package is named spin)" >&2
 
+.PHONY: fuzz
+fuzz: export FUZZ_LONG := 1
+fuzz: $(READY)          ## the API against its own document, with every role, at length; FUZZ_SEED=… repeats a run
+	$(BIN)/pytest -q -s tests/fuzz $(ARGS)
+
 check: $(READY)         ## what must hold before a commit: format, lint, types, layers, tidiness, pure rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
