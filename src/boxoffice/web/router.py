@@ -32,7 +32,8 @@ from boxoffice.web.errors import EXCEPTION_HANDLERS
 from boxoffice.web.identity import identify
 from boxoffice.web.observe import ObserveMiddleware
 from boxoffice.web.office import Office
-from boxoffice.web.pages import fake_checkout, home, problems, show
+from boxoffice.web.pages import bookings as my_bookings
+from boxoffice.web.pages import checkout, fake_checkout, home, problems, show
 from boxoffice.web.pages.browser import know_browser
 from boxoffice.web.pages.failures import for_browsers
 from boxoffice.web.pages.page import PageMiddleware
@@ -60,6 +61,8 @@ API_ROUTES: Final = [
 PAGE_ROUTES: Final = [
     *home.ROUTES,
     *show.ROUTES,
+    *checkout.ROUTES,
+    *my_bookings.ROUTES,
 ]
 
 
