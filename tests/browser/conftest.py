@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 import pytest_asyncio
 from conftest import on_database, run_sql
@@ -87,6 +88,13 @@ def hasty_box_office(pages_dsn: str, pages_pool: Pool, tmp_path_factory: pytest.
     folder = tmp_path_factory.mktemp("hasty") / "data"
     with started(folder, "serve", DATABASE_URL=pages_dsn, SEAT_HOLD_MINUTES=HASTY_HOLD_MINUTES) as made:
         yield BoxOffice(made, pages_pool)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def api(box_office: BoxOffice) -> AsyncIterator[httpx.AsyncClient]:
+    """What other people do there, with apps of their own."""
+    async with httpx.AsyncClient(base_url=box_office.url) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="session")

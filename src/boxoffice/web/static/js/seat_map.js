@@ -22,6 +22,7 @@ const REACH = { touch: 8, mouse: 5 };
 const STATES = { available: "free", held: "held", booked: "sold" };
 /** A hold of ours is in the answer before it is in the stream: until then the stream does not take it away. */
 const GRACE_MS = 2_500;
+const LAPSING_MS = 2_000;
 
 const page = document.querySelector("#booth");
 const data = JSON.parse(document.querySelector("#booth-data").textContent);
@@ -211,6 +212,8 @@ function others(seats, { spoken }) {
     if (seat.element.classList.contains("waiting") || (ours && is === "held")) continue;
     // A seat that we just gave back may still be told as held, by us; one that we just took, as free.
     if (recent && (ours || is === "held")) continue;
+    // At the end of a hold of ours the desk says so itself, and offers to hold again.
+    if (ours && is === "free" && desk.until.get(id) - desk.now < LAPSING_MS) continue;
     if (ours) gone.push(id);
     if (hall.show(seat, is)) {
       if (is === "free") freed += 1;
@@ -259,7 +262,12 @@ hall.svg.addEventListener("dblclick", (event) => {
   if (!hall.of(event.target)) view.zoomTo(event.clientX, event.clientY, FINGER_ZOOM_PX);
 });
 
-listenToKeys(hall, view, { choose, leave: () => page.querySelector("#bar button:not([hidden]), #bar select").focus() });
+/** To what comes after the hall: the way on, or the choice of the best seats. */
+function leave() {
+  [...page.querySelectorAll("#bar button, #bar select")].find((control) => control.offsetParent !== null).focus();
+}
+
+listenToKeys(hall, view, { choose, leave });
 for (const [name, act] of Object.entries({
   nearer: () => view.zoomBy(1.6),
   farther: () => view.zoomBy(1 / 1.6),

@@ -134,7 +134,8 @@ export class Hall {
     if (rectangle === null) return;
     const fresh = document.createDocumentFragment();
     for (const seat of this.places.within(...rectangle)) {
-      if (seat.numbered) continue;
+      // Where there is a sign, there is no room for a number; both are in the seat's name.
+      if (seat.numbered || seat.kind) continue;
       seat.numbered = document.createElementNS(SVG, "text");
       seat.numbered.textContent = seat.number;
       seat.numbered.setAttribute("x", seat.x);
