@@ -82,7 +82,7 @@ async def test_the_page_runs_no_script_but_our_own(client: httpx.AsyncClient, of
         assert address.startswith("/static/")
         asset = await client.get(address)
         assert asset.status_code == 200
-        assert asset.headers["content-type"].startswith(("text/css", "text/javascript"))
+        assert asset.headers["content-type"].startswith(("text/css", "text/javascript", "image/svg+xml"))
 
 
 @pytest.mark.parametrize(
