@@ -185,3 +185,18 @@ async def test_an_unknown_show_is_a_page_that_says_so(browser: Browser) -> None:
 
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")
+
+
+async def test_modules_are_asked_for_again_and_what_changes_its_address_is_kept(client: httpx.AsyncClient) -> None:
+    module = await client.get("/static/js/seat_map.js")
+    assert (module.status_code, module.headers["cache-control"]) == (200, "no-cache")
+    style = await client.get("/static/css/seat_map.css?v=0123456789ab")
+    assert "immutable" in style.headers["cache-control"]
+    missing = await client.get("/static/css/nothing.css?v=0123456789ab")
+    assert (missing.status_code, missing.headers["cache-control"]) == (404, "no-cache")
+
+
+async def test_a_booking_that_is_still_to_be_paid_is_pointed_out(browser: Browser, show: make.Show) -> None:
+    booked = await browser.send("book", show.seats[0])
+
+    assert f'<a href="{booked.json()["location"]}">' in await browser.see()

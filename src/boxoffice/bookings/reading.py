@@ -155,6 +155,19 @@ async def list_bookings(conn: Connection, user_id: UUID, *, limit: int, cursor: 
     return await _newest_first(conn, _LIST, user_id, limit, cursor)
 
 
+# The newest booking of one person in a show that can still be paid.
+_UNPAID = """
+SELECT id FROM booking
+ WHERE show_id = $1 AND user_id = $2 AND status = 'PENDING' AND expires_at > now()
+ ORDER BY created_at DESC LIMIT 1
+"""
+
+
+async def unpaid_booking(conn: Connection, show_id: UUID, user_id: UUID) -> UUID | None:
+    """The booking that a person has still to pay in a show; None if there is none."""
+    return await conn.fetchval(_UNPAID, show_id, user_id)
+
+
 # One booking of one owner, where one is given, and the time by the clock that decides its leases.
 _SEE = f"""
 SELECT seen.booking, now() AS now FROM ({_BOOKING}

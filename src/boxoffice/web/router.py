@@ -37,6 +37,7 @@ from boxoffice.web.pages import checkout, fake_checkout, home, problems, show
 from boxoffice.web.pages.browser import know_browser
 from boxoffice.web.pages.failures import for_browsers
 from boxoffice.web.pages.page import PageMiddleware
+from boxoffice.web.static_cache import StaticCacheMiddleware
 
 BODY_BYTES_MAX: Final = 64 * 1024
 COMPRESS_FROM_BYTES: Final = 600
@@ -79,7 +80,12 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
             Router(path="/", route_handlers=PAGE_ROUTES, guards=[know_browser], include_in_schema=False),
             health.metrics,
             *problems.ROUTES,
-            create_static_files_router(path="/static", directories=[_HERE / "static"], include_in_schema=False),
+            create_static_files_router(
+                path="/static",
+                directories=[_HERE / "static"],
+                include_in_schema=False,
+                middleware=[StaticCacheMiddleware()],
+            ),
         ],
         lifespan=[lifespan],
         dependencies={

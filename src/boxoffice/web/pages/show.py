@@ -17,6 +17,7 @@ from litestar.enums import MediaType
 from litestar.params import FromPath, QueryParameter
 from markupsafe import Markup
 
+from boxoffice.bookings.reading import unpaid_booking
 from boxoffice.catalog.layouts import screen_layout
 from boxoffice.catalog.listing import find_show
 from boxoffice.errors import BoxOfficeError, ConflictError, MalformedError
@@ -78,9 +79,10 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """What the seat map's modules are told when an act is done."""
+    """What the seat map's modules are told when an act is done. ``alone``: seats that the pick leaves single."""
 
     held: Held
+    alone: list[UUID] = []
 
 
 class Booked(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,10 +110,11 @@ async def hold(request: PageRequest, office: NamedDependency[Office], show_id: F
     """Hold seats; those that the visitor holds already are held anew."""
     try:
         wanted = HoldRequest(show_id=show_id, show_seat_ids=await _chosen(request))
-        await do_hold(office, await become_guest(request), wanted, None)
+        outcome = await do_hold(office, await become_guest(request), wanted, None)
     except BoxOfficeError as error:
         return await _refused(request, office, show_id, error)
-    return await _done(request, office, show_id)
+    alone = [seat for warning in outcome.answer.get("warnings", []) for seat in warning["seatIds"]]
+    return await _done(request, office, show_id, alone)
 
 
 @post("/shows/{show_id:str}/release", include_in_schema=False, status_code=200)
@@ -168,6 +171,7 @@ async def _page(
     async with connection(office.pool) as conn:
         show = await find_show(conn, show_id)
         held = [] if caller is None else await held_by(conn, show_id, caller.user_id)
+        unpaid = None if caller is None else await unpaid_booking(conn, show_id, caller.user_id)
         drawing = _DRAWINGS.find(show.screen.id) or _DRAWINGS.add(await screen_layout(conn, show.screen.id))
     hot = await office.hot_maps.fresh(show_id)
     prices: dict[str, int] = msgspec.to_builtins(show.prices)
@@ -188,6 +192,7 @@ async def _page(
         tier_prices={tier: formats_of(request).money(price, show.currency) for tier, price in prices.items()},
         rows=drawing.rows(now) if as_list else [],
         held=msgspec.to_builtins(_told(request, held)),
+        unpaid=unpaid,
         held_names=[f"{seat.row_label}{seat.number}" for seat in held],
         held_until=min((seat.taken_until for seat in held), default=None),
         refusal=None if refusal is None else refusal.code,
@@ -228,10 +233,10 @@ def _told(request: PageRequest, held: Sequence[HeldSeat]) -> Held:
     )
 
 
-async def _done(request: PageRequest, office: Office, show_id: UUID) -> Answer:
+async def _done(request: PageRequest, office: Office, show_id: UUID, alone: Sequence[UUID] = ()) -> Answer:
     if wants_page(request):
         return go(f"/shows/{show_id}?view=list")
-    return Response(Told(held=_told(request, await _held(request, office, show_id))))
+    return Response(Told(held=_told(request, await _held(request, office, show_id)), alone=list(alone)))
 
 
 async def _refused(request: PageRequest, office: Office, show_id: UUID, error: BoxOfficeError) -> Answer:

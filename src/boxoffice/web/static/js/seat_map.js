@@ -156,14 +156,17 @@ async function book(event) {
 }
 
 /** An answer may say something to think about, such as a seat that is left alone between two others. */
-function told(body) {
-  if (body.warning) voice.say(body.warning, { kind: "hint" });
+function told({ alone }) {
+  const seats = alone.map((id) => hall.get(id)).filter((seat) => seat?.is === "free");
+  if (seats.length === 0) return;
+  voice.say(words.alone.replace("{seats}", seats.map((seat) => seat.name).join(", ")), { kind: "hint" });
 }
 
 /** Say why not, and show what we have learnt from it. `wanted`: seats that were shown as ours before their answer. */
 function refused({ status, body }, wanted) {
   navigator.vibrate?.([8, 60, 8]);
-  const lost = body.code === "seats_taken" ? (body.showSeatIds ?? []) : [];
+  const named = body.showSeatIds ?? [];
+  const lost = body.code === "seats_taken" ? named : [];
   for (const id of lost) {
     const seat = hall.get(id);
     if (seat) hall.show(seat, "held");
@@ -171,7 +174,7 @@ function refused({ status, body }, wanted) {
   desk.forget(lost);
   for (const seat of wanted) if (!lost.includes(seat.id)) hall.show(seat, desk.has(seat.id) ? "mine" : "free");
   const text = words.refusals[body.code] ?? (status === 0 ? words.unreached : words.refusals.failed);
-  voice.say(text.replace("{seats}", names(lost).join(", ")), { kind: "sorry", stays: body.code === "show_begun" });
+  voice.say(text.replace("{seats}", names(named).join(", ")), { kind: "sorry", stays: body.code === "show_begun" });
   showHeld();
   // Others were faster, or something is wrong: look again.
   live.read();
