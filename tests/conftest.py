@@ -177,6 +177,7 @@ async def office(settings: Settings, pool: Pool, wire: Wire) -> AsyncIterator[Of
         made = assemble(settings, pool, fake_gateway(settings, pool, http), pool)
         yield made
         await made.live_seats.close()
+        await made.usher.close()
         made.accounts.close()
 
 

@@ -63,6 +63,7 @@ async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
             yield office
         finally:
             await office.live_seats.close()
+            await office.usher.close()
             await office.hot_maps.close()
             office.accounts.close()
 

@@ -10,6 +10,8 @@ import msgspec
 
 Environment = Literal["development", "production"]
 GatewayName = Literal["fake"]
+OrphanRule = Literal["warn", "refuse", "off"]
+"""What becomes of a pick that leaves a seat alone (`boxoffice.seating.orphans`)."""
 
 SECRET_LENGTH_MIN: Final = 16
 """Characters; a production secret shorter than this is refused."""
@@ -47,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     booking_expiry: timedelta = timedelta(minutes=15)
     seat_hold: timedelta = timedelta(minutes=5)
     cleanup_gap: timedelta = timedelta(minutes=15)
+    orphan_seats: OrphanRule = "warn"
     refund_full_before: timedelta = timedelta(hours=24)
     refund_half_before: timedelta = timedelta(hours=2)
     database_pool_size: int = 16
@@ -103,6 +106,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         booking_expiry=read.minutes("BOOKING_EXPIRY_MINUTES", 15, 24 * 60),
         seat_hold=read.minutes("SEAT_HOLD_MINUTES", 5, HOLD_MINUTES_MAX),
         cleanup_gap=read.minutes("CLEANUP_GAP_MINUTES", 15, 24 * 60, low=0),
+        orphan_seats=read.choice("ORPHAN_SEATS", get_args(OrphanRule), "warn"),
         refund_full_before=read.hours("REFUND_FULL_HOURS", 24),
         refund_half_before=read.hours("REFUND_HALF_HOURS", 2),
         database_pool_size=read.whole("DATABASE_POOL_SIZE", _pool_size_of(workers), 1, 500),

@@ -66,6 +66,7 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
         {"0": timedelta(0), "20": timedelta(minutes=20)},
         [*NO_NUMBERS, "1441"],
     ),
+    "ORPHAN_SEATS": ("orphan_seats", "warn", {"refuse": "refuse", "off": "off"}, ["yes", "Warn", "0"]),
     "REFUND_FULL_HOURS": (
         "refund_full_before",
         timedelta(hours=24),

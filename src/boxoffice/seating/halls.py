@@ -19,6 +19,9 @@ from typing import Final, NamedTuple
 
 AISLE_FROM_WIDTHS: Final = 1.5
 """Neighbours that stand further apart than so many of their seats' widths have an aisle between them."""
+AISLE_ALWAYS_FROM: Final = 1.95
+"""So have those between whom another seat would find room, however wide theirs are; in seat widths, a little less
+than two, since positions are rounded."""
 ROW_AISLE_FROM_PITCHES: Final = 1.5
 """The same from row to row: further apart, one walks between them."""
 WIDTHS_A_PITCH: Final = 2
@@ -143,7 +146,10 @@ class Hall:
     def _stand_in_line(self, rows: Sequence[Sequence[int]]) -> list[int]:
         gap = len(self)
         placed = [sorted(row, key=lambda i: (self.x[i], self.y[i], i)) for row in rows]
-        reach = {tier: AISLE_FROM_WIDTHS * width for tier, width in self._widths(placed).items()}
+        reach = {
+            tier: min(AISLE_FROM_WIDTHS * width, AISLE_ALWAYS_FROM * _MILLI)
+            for tier, width in self._widths(placed).items()
+        }
         line = [gap]
         for row in placed:
             for one, other in pairwise(row):

@@ -11,6 +11,7 @@ import asyncio
 import heapq
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -143,6 +144,10 @@ class HotMap:
     def holds_of(self, viewer: UUID | None) -> bool:
         """Whether the viewer has live holds, as far as this map knows."""
         return viewer in self._held_by
+
+    def held_by(self, viewer: UUID) -> AbstractSet[int]:
+        """The places, in the order of `seat_ids`, of the viewer's live holds as far as this map knows."""
+        return self._held_by.get(viewer, frozenset())
 
     def body(self, viewer: UUID | None) -> bytes:
         """The map as the viewer sees it (None: as anybody does): a JSON `SeatMap`."""

@@ -10,11 +10,9 @@ are taken, or when nobody could sit together in that number, in those tiers, wit
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Final
 
 from boxoffice.seating.halls import Hall
-
-OrphanRule = Literal["warn", "refuse", "off"]
 
 SOLD_SHARE: Final = Fraction(9, 10)
 """Of a show's seats, held ones included; from there on every seat that is bought is welcome."""

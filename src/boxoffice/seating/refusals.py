@@ -5,6 +5,8 @@ from boxoffice.errors import ConflictError, MalformedError, UnavailableError
 
 __all__ = [
     "ForeignSeatsError",
+    "NotEnoughSeatsError",
+    "OrphanSeatError",
     "OutcomeUnknownError",
     "RepeatedSeatsError",
     "SeatLimitError",
@@ -42,6 +44,18 @@ class SeatLimitError(ConflictError):
     """A buyer may have 10 unpaid seats a show."""
 
     code = "seat_limit_reached"
+
+
+class NotEnoughSeatsError(ConflictError):
+    """There are not that many free seats of that kind."""
+
+    code = "not_enough_seats"
+
+
+class OrphanSeatError(ConflictError):
+    """The pick leaves a seat alone: take it too, or move by one."""
+
+    code = "orphan_seat"
 
 
 class OutcomeUnknownError(UnavailableError):

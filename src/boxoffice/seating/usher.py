@@ -5,6 +5,7 @@ a seat is decided by the claim alone (`boxoffice.seating.claims`), and `Usher.ho
 """
 
 import asyncio
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,10 +14,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from boxoffice.accounts.recent import Recent
 from boxoffice.catalog.layouts import screen_layout
-from boxoffice.errors import ConflictError
 from boxoffice.idempotency import Claim, Outcome, recall
 from boxoffice.postgres.pool import Pool, Row, connection
 from boxoffice.seating.best import Choice, Wish, best
@@ -24,7 +25,8 @@ from boxoffice.seating.claims import Claims, SeatsWanted
 from boxoffice.seating.halls import STANDARD, WHEELCHAIR, Hall, Seat
 from boxoffice.seating.hot_map import HotMap
 from boxoffice.seating.hot_maps import HotMaps
-from boxoffice.seating.refusals import SeatsTakenError, ShowNotFoundError
+from boxoffice.seating.orphans import is_excused, left_alone
+from boxoffice.seating.refusals import NotEnoughSeatsError, OrphanSeatError, SeatsTakenError, ShowNotFoundError
 from boxoffice.seating.seat_map import SeatOnMap
 
 HALL_SEATS_MAX: Final = 100_000
@@ -35,12 +37,12 @@ APART_SEATS: Final = 4_000
 """In a larger hall a search is made in a thread, so that other requests do not wait for it."""
 HOLD_TRIES_MAX: Final = 5
 """How often the best seats are tried when others are faster."""
+WARNING_WAIT_S: Final = 0.05
+"""How long a claim waits for a map that is not in memory, only to be warned of a seat left alone."""
+WARNING_EVERY_S: Final = 0.05
+"""Maps are not read more often than this, only for that."""
 
-
-class NotEnoughSeatsError(ConflictError):
-    """There are not that many free seats of that kind."""
-
-    code = "not_enough_seats"
+log = structlog.get_logger(__name__)
 
 
 class BestSeats(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -95,6 +97,9 @@ class Usher:
         self._halls: OrderedDict[UUID, Hall] = OrderedDict()
         self._wanted_now: dict[UUID, Counter[int]] = {}
         """How many holds of this process that are under way are after which seats, by show."""
+        self._coming: dict[UUID, asyncio.Task[tuple[Hall, HotMap]]] = {}
+        """What is read for a warning."""
+        self._next_warning_at = 0.0
 
     async def best(self, show_id: UUID, wish: Wish) -> BestSeats:
         """The best free seats of a show as of now.
@@ -132,18 +137,74 @@ class Usher:
                 return HeldBest(outcome=outcome, best=None if outcome.replayed else found)
         raise AssertionError("the last try returns or raises")
 
-    async def hall_of(self, show_id: UUID) -> Hall:
-        """The hall that a show is in.
+    async def left_alone(self, wanted: SeatsWanted, *, refuse: bool, key: Claim | None) -> list[UUID]:
+        """The seats that a pick would leave alone, if it is not excused (`boxoffice.seating.orphans`).
+
+        Decided from memory. Where the map is not there yet, a refusal waits for it; a warning, which is a courtesy,
+        waits for `WARNING_WAIT_S` at most. A pick that cannot be claimed anyway leaves nothing alone.
 
         Raises:
-            ShowNotFoundError: there is no such show.
+            OrphanSeatError: with ``refuse``, where seats that the buyer does not hold already leave one alone; it has
+                ``showSeatIds`` of those left alone.
+            ShowNotFoundError: with ``refuse``, there is no such show.
         """
-        return await self._hall((await self._showing(show_id)).screen_id)
+        known = self._at_hand(wanted.show_id)
+        if known is None:
+            known = await (self._fetched(wanted.show_id) if refuse else self._fetched_soon(wanted.show_id))
+        if known is None:
+            return []
+        hall, hot = known
+        taken, mine = hot.codes, hot.held_by(wanted.user_id)
+        pick = {place for seat_id in wanted.seat_ids if (place := hot.seat_ids.place(seat_id)) is not None}
+        if len(pick) < len(wanted.seat_ids) or any(taken[i] and i not in mine for i in pick):
+            return []
+        judged = pick - mine if refuse else pick
+        alone = left_alone(hall, taken, judged)
+        if not alone or is_excused(hall, taken, judged):
+            return []
+        seats = [hot.seat_ids[i] for i in alone]
+        if refuse and (key is None or await self._first_answer(key) is None):
+            raise OrphanSeatError(showSeatIds=seats)
+        return seats
+
+    async def close(self) -> None:
+        """End the reads that are under way."""
+        tasks = list(self._coming.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _at_hand(self, show_id: UUID) -> tuple[Hall, HotMap] | None:
+        showing = self._showings.get(show_id)
+        hall = None if showing is None else self._halls.get(showing.screen_id)
+        hot = None if hall is None else self._hot_maps.at_hand(show_id)
+        return None if hall is None or hot is None else (hall, hot)
+
+    async def _fetched(self, show_id: UUID) -> tuple[Hall, HotMap]:
+        hall = await self._hall((await self._showing(show_id)).screen_id)
+        return hall, await self._hot_maps.fresh(show_id)
+
+    async def _fetched_soon(self, show_id: UUID) -> tuple[Hall, HotMap] | None:
+        """What is there within `WARNING_WAIT_S`; what comes later is there for the next who asks."""
+        coming = self._coming.get(show_id)
+        if coming is None:
+            now = time.monotonic()
+            if now < self._next_warning_at:
+                return None
+            self._next_warning_at = now + WARNING_EVERY_S
+            coming = self._coming[show_id] = asyncio.create_task(self._fetched(show_id))
+            coming.add_done_callback(lambda task: self._came(show_id, task))
+        await asyncio.wait((coming,), timeout=WARNING_WAIT_S)
+        return self._at_hand(show_id)
+
+    def _came(self, show_id: UUID, task: "asyncio.Task[tuple[Hall, HotMap]]") -> None:
+        del self._coming[show_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.debug("nobody was warned of seats left alone", error=repr(error))  # the claim tells what is wrong
 
     async def _look(self, show_id: UUID, wish: Wish, *, step_aside: bool = False) -> tuple[Choice, BestSeats]:
         showing = await self._showing(show_id)
-        hall = await self._hall(showing.screen_id)
-        hot = await self._hot_maps.fresh(show_id)
+        hall, hot = await self._fetched(show_id)
         version, taken = hot.version, hot.codes
         choice = None
         if step_aside and (after := self._wanted_now.get(show_id)):

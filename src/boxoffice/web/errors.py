@@ -65,6 +65,7 @@ EXAMPLE_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "repeated_seats": {"showSeatIds": ["6b1f0c52-8d4e-4f3a-9c77-3e2d1a0b5001"]},
     "seat_limit_reached": {"limit": 10},
     "not_enough_seats": {"available": 1},
+    "orphan_seat": {"showSeatIds": ["6b1f0c52-8d4e-4f3a-9c77-3e2d1a0b5003"]},
     "booking_not_cancellable": {"bookingStatus": "CONFIRMED"},
     "booking_not_refundable": {"bookingStatus": "PENDING"},
     "refund_window_closed": {"refundPercentage": 0},

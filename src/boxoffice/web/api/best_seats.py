@@ -10,9 +10,9 @@ from litestar.params import FromPath, QueryParameter
 from boxoffice.catalog.layouts import Tier
 from boxoffice.errors import MalformedError
 from boxoffice.seating.best import PARTY_MAX, Wish
-from boxoffice.seating.refusals import ShowNotFoundError
+from boxoffice.seating.refusals import NotEnoughSeatsError, ShowNotFoundError
 from boxoffice.seating.seat_map import SeatOnMap
-from boxoffice.seating.usher import BestSeats, NotEnoughSeatsError
+from boxoffice.seating.usher import BestSeats
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import SEAT_A1, SEAT_A2, SHOW_ID, answers
 from boxoffice.web.office import Office

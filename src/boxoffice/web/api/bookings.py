@@ -43,6 +43,7 @@ from boxoffice.seating.group_commit import OverloadedError
 from boxoffice.seating.holds import release_holds
 from boxoffice.seating.refusals import (
     ForeignSeatsError,
+    OrphanSeatError,
     OutcomeUnknownError,
     RepeatedSeatsError,
     SeatLimitError,
@@ -50,6 +51,7 @@ from boxoffice.seating.refusals import (
     ShowBegunError,
     ShowNotFoundError,
 )
+from boxoffice.web.api.picks import PickWarning, left_alone, warned
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import (
     BOOKING_ID,
@@ -77,6 +79,7 @@ CLAIM_PROBLEMS = problems(
     ShowNotFoundError,
     SeatsTakenError,
     SeatLimitError,
+    OrphanSeatError,
     ShowBegunError,
     KeyReusedError,
     OverloadedError,
@@ -105,6 +108,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     success: bool
     holds: list[Hold]
     expires_in: float
+    warnings: list[PickWarning] | msgspec.UnsetType = msgspec.UNSET
+    """Only where there is one."""
 
 
 _HOLD_REQUEST: Final = HoldRequest(show_id=SHOW_ID, show_seat_ids=[SEAT_A1, SEAT_A2])
@@ -134,6 +139,8 @@ async def hold(
     """All of the seats, or none.
 
     Adds to what the caller holds; a seat held already is renewed, up to 15 minutes from when it was first taken.
+    Where seats would be left alone that hardly anybody buys, the answer has `warnings`, or, by the house's rule, the
+    hold is refused with `orphan_seat`.
     """
     return answer(await do_hold(office, caller, data, idempotency_key), 201)
 
@@ -142,7 +149,8 @@ async def do_hold(office: Office, caller: Caller, data: HoldRequest, key_header:
     """What the operation does, whichever way it was reached (`boxoffice.web.hot`)."""
     wanted = SeatsWanted(show_id=data.show_id, user_id=on_behalf_of(caller, data.user_id), seat_ids=data.show_seat_ids)
     key = idempotency.claim(caller.user_id, key_header, "hold", wanted)
-    return await office.claims.hold(wanted, length=office.settings.seat_hold, key=key)
+    alone = await left_alone(office, caller, wanted, key)
+    return warned(await office.claims.hold(wanted, length=office.settings.seat_hold, key=key), alone)
 
 
 class Released(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,6 +228,8 @@ class NewBooking(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     currency: str
     seats: list[NewBookingSeat]
     expires_at: datetime
+    warnings: list[PickWarning] | msgspec.UnsetType = msgspec.UNSET
+    """Only where there is one."""
 
 
 _BOOKING_REQUEST: Final = BookingRequest(
@@ -279,7 +289,10 @@ async def book(
     data: Annotated[BookingRequest, BodyOf(examples=[example(_BOOKING_REQUEST)])],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[NewBooking]:
-    """All of the seats, free or held by the caller, or none. Needs no hold first; is to be paid within 15 minutes."""
+    """All of the seats, free or held by the caller, or none. Needs no hold first; is to be paid within 15 minutes.
+
+    About seats left alone as with a hold; seats that the caller holds already are not refused for it.
+    """
     return answer(await do_book(office, caller, data, idempotency_key), 201)
 
 
@@ -287,7 +300,9 @@ async def do_book(office: Office, caller: Caller, data: BookingRequest, key_head
     """What the operation does, whichever way it was reached (`boxoffice.web.hot`)."""
     wanted = SeatsWanted(show_id=data.show_id, user_id=on_behalf_of(caller, data.user_id), seat_ids=data.show_seat_ids)
     key = idempotency.claim(caller.user_id, one_key(key_header, data.idempotency_key), "book", wanted)
-    return await make_booking(office.claims, wanted, time_to_pay=office.settings.booking_expiry, key=key)
+    alone = await left_alone(office, caller, wanted, key)
+    booked = await make_booking(office.claims, wanted, time_to_pay=office.settings.booking_expiry, key=key)
+    return warned(booked, alone)
 
 
 @get(
