@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Two at once: the suite is written for a machine of two cores.
 TEST_PROCESSES ?= 2
 
-.PHONY: demo serve test browser bench bench-short check format texts lock clean
+.PHONY: demo serve test browser bench bench-best bench-short check format texts lock clean
 
 demo: $(READY)          ## a running box office with demo data on port 8001
 	@$(BIN)/boxoffice demo
@@ -33,6 +33,9 @@ browser:                ## the Chromium that the tests of the pages drive
 
 bench: $(READY)         ## what it sells, beside what the machine gives; ARGS="--only 'map-*'" and such
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-best: $(READY)    ## how long the best seats take, in halls of any size
+	$(BIN)/python -m benchmarks.best_seats
 
 bench-short: $(READY)   ## that the benchmarks work, in under a minute; says nothing about speed
 	$(BIN)/python -m benchmarks --short $(ARGS)

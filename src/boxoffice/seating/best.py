@@ -104,6 +104,9 @@ class _Search:
         self._line = hall.line_of(taken, tier=wish.tier, standard=not self._with_wheelchair)
         if 0 not in self._line:
             self._line = hall.line_of(taken, tier=wish.tier)
+        self._known_parts: dict[tuple[int, int], list[_Part]] = {}
+        self._known_least: dict[tuple[int, int], int] = {}
+        """Both by where a group begins, and how many of its seats are wanted."""
 
     def groups(self) -> list[_Group]:
         """Who sits side by side; nobody, where there are too few seats."""
@@ -156,8 +159,8 @@ class _Search:
                 for front, back in self._overlapping(fronts, rows.get(behind, [])):
                     for size in range(max(1, self._count - back.size), min(front.size, self._count - 1) + 1):
                         rest = self._count - size
-                        cost = self._parts(front, size)[0].cost + self._parts(back, rest)[0].cost
-                        yield (size == 1) + (rest == 1), cost, front, back, size
+                        least = self._least(front, size) + self._least(back, rest)
+                        yield (size == 1) + (rest == 1), least, front, back, size
 
     def _overlapping(self, fronts: list[_Group], backs: list[_Group]) -> Iterator[tuple[_Group, _Group]]:
         """Those of two rows, each from the left, that stand behind each other."""
@@ -208,13 +211,23 @@ class _Search:
             found.append(((len(parts), lone, sum(alone for alone, *_ in seated), self._spread(parts)), parts))
         return min(found)[1]
 
+    def _least(self, group: _Group, count: int) -> int:
+        """The cost of the best way to sit in a group."""
+        least = self._known_least.get((group.slot, count))
+        if least is None:
+            least = self._known_least[group.slot, count] = self._hall.least_cost(group.slot, group.size, count)
+        return least
+
     def _parts(self, group: _Group, count: int) -> list["_Part"]:
         """All ways to sit in a group, the best first."""
-        hall = self._hall
-        return sorted(
-            _Part(hall.cost(slot, count), alone_beside(self._standard, slot, count), _Group(slot, count))
-            for slot in range(group.slot, group.slot + group.size - count + 1)
-        )
+        parts = self._known_parts.get((group.slot, count))
+        if parts is None:
+            hall = self._hall
+            parts = self._known_parts[group.slot, count] = sorted(
+                _Part(hall.cost(slot, count), alone_beside(self._standard, slot, count), _Group(slot, count))
+                for slot in range(group.slot, group.slot + group.size - count + 1)
+            )
+        return parts
 
     def _left(self, group: _Group) -> int:
         return self._hall.x[self._hall.line[group.slot]]

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from math import isqrt
-from operator import itemgetter
+from operator import itemgetter, sub
 from statistics import median_low
 from typing import Final, NamedTuple
 
@@ -104,6 +104,10 @@ class Hall:
     def cost(self, slot: int, count: int) -> int:
         """The sum of the squares of the distances of so many seats of the line from where one sits best."""
         return self._costs[slot + count] - self._costs[slot]
+
+    def least_cost(self, slot: int, size: int, count: int) -> int:
+        """The least `cost` of so many seats side by side among ``size`` seats of the line."""
+        return min(map(sub, self._costs[slot + count : slot + size + 1], self._costs[slot : slot + size + 1 - count]))
 
     def wheelchairs(self, slot: int, count: int) -> int:
         """How many of so many seats of the line are places for wheelchairs."""
