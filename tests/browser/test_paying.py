@@ -82,6 +82,16 @@ async def test_a_late_webhook_is_waited_for_without_javascript(
     await expect(buyer.page.locator("svg.qr")).to_have_count(1)
 
 
+async def test_who_comes_by_localhost_comes_back_to_their_own_booking(
+    box_office: BoxOffice, visitors: Visitors
+) -> None:
+    visit = await visitors("desktop", url=box_office.url.replace("127.0.0.1", "localhost"))
+    buyer = Buyer(visit)
+    await buyer.book_best(await box_office.show())
+    await buyer.pay()
+    await buyer.see("ticket")
+
+
 async def test_coming_back_without_paying_and_cancelling(box_office: BoxOffice, phone: Visit) -> None:
     buyer = Buyer(phone)
     await buyer.book_best(await box_office.show())

@@ -125,6 +125,7 @@ async def test_until_the_gateway_has_told_the_page_waits_and_says_so(
     assert '<noscript><meta http-equiv="refresh" content="4"></noscript>' in page.text
     state = (await visitor.get(f"/bookings/{booking_id}/state?outcome={said}", Accept="application/json")).json()
     assert state["stage"] == "waiting"
+    assert visitor.page.headers["cache-control"] == "private, no-store"
     assert 880 < state["secondsLeft"] <= 900
 
     wire.other_end = connected
@@ -134,6 +135,26 @@ async def test_until_the_gateway_has_told_the_page_waits_and_says_so(
         assert (await make.deliver(gateway, body)).json() == {"status": "processed"}
     state = (await visitor.get(f"/bookings/{booking_id}/state?outcome={said}", Accept="application/json")).json()
     assert state["stage"] == then
+
+
+async def test_names_are_text_wherever_they_stand(visitor: Visitor, office: Office, pool: Pool) -> None:
+    show = await make.show(pool)
+    booking_id = await visitor.book(show, show.seats[0])
+    nasty = "<script>alert(1)</script>&\"'"
+    await pool.execute("UPDATE booking_seat SET row_label = $1", nasty)
+    await pool.execute("UPDATE movie SET title = $1", nasty)
+    await pool.execute("UPDATE theatre SET name = $1", nasty)
+    await pool.execute("UPDATE screen SET name = $1", nasty)
+    pages = [await visitor.get(f"/bookings/{booking_id}"), await visitor.get("/bookings")]
+    await visitor.post(f"/bookings/{booking_id}/pay")
+    await visitor.get(f"/bookings/{booking_id}?outcome=%3Cscript%3Ealert(1)")
+    pages += [visitor.page, await visitor.get(f"/bookings/{booking_id}?outcome=paid")]
+    await decide(office, pool, booking_id, EventType.SUCCESS)
+    pages += [await visitor.get(f"/bookings/{booking_id}{path}") for path in ("", "/refund")]
+    assert [page.status_code for page in pages] == [200] * 6
+    for page in pages:
+        assert "<script>" not in page.text
+        assert "&lt;script&gt;" in page.text
 
 
 async def test_declined_then_paid(visitor: Visitor, office: Office, pool: Pool) -> None:

@@ -28,6 +28,7 @@ from boxoffice.web.office import Office
 from boxoffice.web.pages.browser import CSRF_FIELD, PageRequest, browser_of
 from boxoffice.web.pages.formats import Formats, formats_in
 from boxoffice.web.pages.languages import LANGUAGES, Language, texts_in
+from boxoffice.web.pages.own_name import own_name_of
 
 WEB: Final = Path(__file__).parents[1]
 PERSONAL: Final = "private, no-store"
@@ -154,6 +155,10 @@ class PageMiddleware(ASGIMiddleware):
         if not is_page(scope["path"]):
             await next_app(scope, receive, send)
             return
+        if (elsewhere := _own_name(scope)) is not None:
+            await send({"type": "http.response.start", "status": 307, "headers": [(b"location", elsewhere)]})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
 
         async def finished(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -162,6 +167,18 @@ class PageMiddleware(ASGIMiddleware):
             await send(message)
 
         await next_app(scope, receive, finished)
+
+
+def _own_name(scope: Scope) -> bytes | None:
+    """Where else to look at this page, if it was asked for by a name that payments do not come back to."""
+    if scope.get("method") not in {"GET", "HEAD"}:
+        return None
+    query = scope["query_string"]
+    target = scope["raw_path"] + (b"?" + query if query else b"")
+    base_url = scope["litestar_app"].state.office.settings.base_url
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    found = own_name_of(base_url, host.decode("latin-1"), target.decode("latin-1"))
+    return found.encode("latin-1") if found else None
 
 
 def _finish(scope: Scope, headers: MutableScopeHeaders) -> None:
