@@ -28,6 +28,9 @@ class Receiver:
 
     def __init__(self) -> None:
         self.received: list[tuple[str, bytes]] = []
+        """The signature and the body of each."""
+        self.heard: list[tuple[dict[str, str], bytes]] = []
+        """The same with all headers, for gateways that sign otherwise."""
         self.answers: list[int] = []
         """Statuses to answer with, in turn; 200 after the last."""
         self.slow_s = 0.0
@@ -62,7 +65,8 @@ class Receiver:
             fields = (line.partition(": ") for line in head.splitlines()[1:])
             headers = {key.lower(): value for key, _, value in fields}
             body = await reader.readexactly(int(headers["content-length"]))
-            self.received.append((headers[SIGNATURE_HEADER.lower()], body))
+            self.received.append((headers.get(SIGNATURE_HEADER.lower(), ""), body))
+            self.heard.append((headers, body))
             status = self.answers.pop(0) if self.answers else 200
             await asyncio.sleep(self.slow_s)
             writer.write(f"HTTP/1.1 {status} Told\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok".encode())

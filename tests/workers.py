@@ -39,7 +39,12 @@ class StubGateway:
             raise answer
         return answer
 
+    captures_at_once = True
     open_session: Any = None
+    capture: Any = None
+    void: Any = None
+    fetch: Any = None
+    close: Any = None
     verify: Any = None
 
 

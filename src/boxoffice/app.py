@@ -98,6 +98,7 @@ def fake_gateway(chosen: Settings, pool: Pool, http: httpx.AsyncClient) -> FakeG
             fail_rate=chosen.fake_gateway_fail_rate,
             duplicate_rate=chosen.fake_gateway_duplicate_rate,
             reorder=chosen.fake_gateway_reorder,
+            authorise_first=chosen.fake_gateway_authorise_first,
         ),
     )
 

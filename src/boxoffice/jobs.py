@@ -22,6 +22,8 @@ from procrastinate.worker import Worker
 
 from boxoffice import idempotency
 from boxoffice.bookings import expiry
+from boxoffice.bookings.authorisation import SETTLE_AUTHORISATION
+from boxoffice.bookings.capture import settle_authorisation
 from boxoffice.payments.gateway import Gateway
 from boxoffice.payments.refunds import SEND_REFUND, send_refund
 from boxoffice.payments.webhooks import DELIVER_WEBHOOK
@@ -134,6 +136,8 @@ class Backoff(BaseRetryStrategy):
 
 MONEY_BACKOFF: Final = Backoff(first_s=1, longest_s=600, attempts=1000)
 """A gateway that is down for a weekend still gets its refunds: 1,000 attempts take about a week."""
+CAPTURE_BACKOFF: Final = Backoff(first_s=1, longest_s=60, attempts=10_000)
+"""Well within `CAPTURE_LEASE`, so that seats stay kept while their money is taken: 10,000 attempts take a week."""
 TIDY_BACKOFF: Final = Backoff(first_s=5, longest_s=300, attempts=5)
 """Tidying comes round again by itself; this is for the daily ones."""
 
@@ -161,6 +165,7 @@ class Jobs:
         )
         self.app.task(name=SEND_REFUND, retry=MONEY_BACKOFF)(self._send_refund)
         self.app.task(name=DELIVER_WEBHOOK, retry=MONEY_BACKOFF)(self._deliver_webhook)
+        self.app.task(name=SETTLE_AUTHORISATION, retry=CAPTURE_BACKOFF)(self._settle_authorisation)
         for job in recurring:
             self._recur(job)
 
@@ -218,6 +223,9 @@ class Jobs:
 
     async def _send_refund(self, show_id: str, refund_id: str) -> None:
         await send_refund(self.context.pool, self.context.gateways, UUID(show_id), UUID(refund_id))
+
+    async def _settle_authorisation(self, show_id: str, payment_id: str) -> None:
+        await settle_authorisation(self.context.pool, self.context.gateways, UUID(show_id), UUID(payment_id))
 
     async def _deliver_webhook(self, delivery_id: str, attempt: int) -> None:
         await self.context.deliver_webhook(delivery_id, attempt)

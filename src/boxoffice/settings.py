@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fake_gateway_fail_rate: float = 0.0
     fake_gateway_duplicate_rate: float = 0.0
     fake_gateway_reorder: bool = False
+    fake_gateway_authorise_first: bool = False
     fake_gateway_webhook_url: str = ""
     log_format: Literal["console", "json"] = "console"
 
@@ -114,6 +115,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         fake_gateway_fail_rate=read.number("FAKE_GATEWAY_FAIL_RATE", 0, 0, 1),
         fake_gateway_duplicate_rate=read.number("FAKE_GATEWAY_DUPLICATE_RATE", 0, 0, 1),
         fake_gateway_reorder=read.choice("FAKE_GATEWAY_REORDER", ("0", "1"), "0") == "1",
+        fake_gateway_authorise_first=read.choice("FAKE_GATEWAY_AUTHORISE_FIRST", ("0", "1"), "0") == "1",
         fake_gateway_webhook_url=read.url("FAKE_GATEWAY_WEBHOOK_URL"),
         log_format=read.choice("LOG_FORMAT", ("console", "json"), "json" if environment == "production" else "console"),
     )

@@ -21,7 +21,8 @@ from merchant import (
 )
 
 from boxoffice.payments import fake_delivery
-from boxoffice.payments.fake import LATE_PAYMENT, FakeGateway
+from boxoffice.payments.fake import FakeGateway
+from boxoffice.payments.fake_books import LATE_PAYMENT
 from boxoffice.payments.gateway import (
     BadSignatureError,
     EventType,

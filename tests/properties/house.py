@@ -40,6 +40,9 @@ class MoodyGateway:
         self.mood = "answers"
         self.name = inner.name
         self.page_origins = inner.page_origins
+        self.captures_at_once = inner.captures_at_once
+        self.capture, self.void = inner.capture, inner.void
+        self.fetch, self.close = inner.fetch, inner.close
         self.verify = inner.verify
 
     async def open_session(self, request: SessionRequest) -> Session:

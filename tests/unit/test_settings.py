@@ -83,6 +83,12 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
     "FAKE_GATEWAY_DELAY_S": ("fake_gateway_delay_s", 0.0, {"0.5": 0.5, "3600": 3600.0}, [*NO_NUMBERS, "3601"]),
     "FAKE_GATEWAY_FAIL_RATE": ("fake_gateway_fail_rate", 0.0, {"0.5": 0.5, "1": 1.0}, [*NO_NUMBERS, "1.01"]),
     "FAKE_GATEWAY_DUPLICATE_RATE": ("fake_gateway_duplicate_rate", 0.0, {"1": 1.0}, [*NO_NUMBERS, "1.01"]),
+    "FAKE_GATEWAY_AUTHORISE_FIRST": (
+        "fake_gateway_authorise_first",
+        False,
+        {"1": True, "0": False},
+        ["yes", "true", "2"],
+    ),
     "FAKE_GATEWAY_REORDER": ("fake_gateway_reorder", False, {"1": True, "0": False}, ["yes", "true", "2"]),
     "FAKE_GATEWAY_WEBHOOK_URL": (
         "fake_gateway_webhook_url",

@@ -6,7 +6,6 @@ cancellation, its refund and its expiry come one after the other, on any number 
 """
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -14,53 +13,22 @@ import asyncpg
 import msgspec
 import structlog
 
+from boxoffice.bookings.authorisation import authorised, let_go
 from boxoffice.bookings.automatic_refund import refund_whole_payment
+from boxoffice.bookings.books import LIVE, SET_ASIDE, Books, Effect
 from boxoffice.bookings.states import AfterSuccess, BookingStatus, expiry_after_failure, on_success
 from boxoffice.payments.gateway import EventType, GatewayEvent
-from boxoffice.payments.refunds import mark_refunded
-from boxoffice.postgres.pool import Connection, Pool, Row, constraint_of, row, transaction
+from boxoffice.payments.refunds import mark_refund_failed, mark_refunded
+from boxoffice.postgres.pool import Connection, Pool, constraint_of, row, transaction
 from boxoffice.seating.leases import extend_seats, give_back_seats, sell_seats
 
 log = structlog.get_logger(__name__)
-
-LIVE: Final = frozenset({"OPENING", "OPEN"})
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a gateway: ``processed`` (it took effect), ``duplicate`` (it had before), ``ignored``."""
 
     status: Literal["processed", "duplicate", "ignored"]
-
-
-class Effect(msgspec.Struct, frozen=True, kw_only=True):
-    """What one event did: kept with the event."""
-
-    outcome: str
-    took_effect: bool = True
-    needs_look: bool = False
-
-
-class Books(Row, frozen=True, kw_only=True):
-    """The booking and the payment that an event is about, both locked, as of ``now``."""
-
-    show_id: UUID
-    booking_id: UUID
-    booking_status: str
-    user_id: UUID
-    expires_at: datetime
-    extensions: int
-    show_over: bool
-    payment_id: UUID
-    payment_status: str
-    amount: int
-    currency: str
-    now: datetime
-    seen: bool
-
-    @property
-    def status(self) -> BookingStatus:
-        """The booking's, as its row has it."""
-        return BookingStatus(self.booking_status)
 
 
 async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], None] = lambda _: None) -> Settled:
@@ -139,22 +107,33 @@ async def _apply(conn: Connection, event: GatewayEvent, books: Books) -> Effect:
         return Effect(outcome=contradiction, took_effect=False, needs_look=True)
     match event.event_type:
         case EventType.SUCCESS:
-            return await _succeeded(conn, event, books)
+            effect = await _succeeded(conn, event, books)
+        case EventType.AUTHORISED:
+            effect = await authorised(conn, event, books)
         case EventType.FAILED:
-            return await _failed(conn, books)
-        case EventType.EXPIRED:
-            return await _expired(conn, books)
+            effect = await _failed(conn, books)
+        case EventType.EXPIRED | EventType.VOIDED:
+            effect = await _expired(conn, books)
         case EventType.REFUNDED:
-            return await _refunded(conn, event, books)
+            effect = await _refunded(conn, event, books)
+        case EventType.REFUND_FAILED:
+            effect = await _refund_failed(conn, event, books)
+        case EventType.DISPUTED:
+            effect = Effect(outcome="disputed", needs_look=True)
+    return effect
+
+
+_OF_A_PART: Final = frozenset({EventType.REFUNDED, EventType.REFUND_FAILED, EventType.DISPUTED})
+"""Events about some of the money of a payment."""
 
 
 def _contradiction(event: GatewayEvent, books: Books) -> str | None:
     """Where the event and our books differ; a refund's amount is checked against the refund itself."""
-    if event.booking_id != books.booking_id:
+    if event.booking_id not in {None, books.booking_id}:
         return "names_another_booking"
     if event.currency != books.currency:
         return "wrong_currency"
-    if event.event_type is not EventType.REFUNDED and event.amount != books.amount:
+    if event.event_type not in _OF_A_PART and event.amount != books.amount:
         return "wrong_amount"
     return None
 
@@ -188,13 +167,7 @@ async def _succeeded(conn: Connection, event: GatewayEvent, books: Books) -> Eff
 
 
 async def _decide(conn: Connection, books: Books) -> AfterSuccess:
-    awaited = books.status in {BookingStatus.PENDING, BookingStatus.EXPIRED}
-    in_time = books.status is BookingStatus.PENDING and books.expires_at > books.now
-    claimable = (
-        awaited
-        and (in_time or not books.show_over)
-        and await sell_seats(conn, books.show_id, books.booking_id, books.user_id)
-    )
+    claimable = books.may_be_seated and await sell_seats(conn, books.show_id, books.booking_id, books.user_id)
     return on_success(books.status, seats_claimable=claimable)
 
 
@@ -207,7 +180,9 @@ UPDATE booking SET expires_at = $3, extensions = extensions + 1 WHERE show_id = 
 
 
 async def _failed(conn: Connection, books: Books) -> Effect:
-    if books.payment_status not in LIVE:
+    if books.payment_status == "VOIDING":
+        return await let_go(conn, books.show_id, books.payment_id)
+    if books.payment_status not in LIVE | SET_ASIDE:
         return Effect(outcome="settled_before", took_effect=False)
     await conn.execute(_CLOSE, books.show_id, books.payment_id, "FAILED")
     if books.status is BookingStatus.PENDING and (
@@ -226,6 +201,8 @@ RETURNING true
 
 
 async def _expired(conn: Connection, books: Books) -> Effect:
+    if books.payment_status in SET_ASIDE:
+        return await let_go(conn, books.show_id, books.payment_id)
     if books.payment_status not in LIVE:
         return Effect(outcome="settled_before", took_effect=False)
     await conn.execute(_CLOSE, books.show_id, books.payment_id, "EXPIRED")
@@ -246,6 +223,14 @@ async def _refunded(conn: Connection, event: GatewayEvent, books: Books) -> Effe
     if done:
         return Effect(outcome="refund_succeeded")
     return Effect(outcome="no_such_refund_pending", took_effect=False)
+
+
+async def _refund_failed(conn: Connection, event: GatewayEvent, books: Books) -> Effect:
+    failed = event.refund_id is not None and await mark_refund_failed(
+        conn, show_id=books.show_id, payment_id=books.payment_id, refund_id=event.refund_id
+    )
+    # Money is owed that the gateway could not give back: a person must look.
+    return Effect(outcome="refund_failed" if failed else "no_such_refund", took_effect=failed, needs_look=True)
 
 
 _STRAY = """

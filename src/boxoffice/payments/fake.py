@@ -6,10 +6,8 @@ slow, fails, sends twice, late and out of order (`FakeBehaviour`).
 """
 
 import random
-import re
-import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -17,8 +15,17 @@ import httpx
 import msgspec
 import structlog
 
+from boxoffice.payments.fake_books import (
+    FakeSession,
+    expire_sessions,
+    find_session,
+    move_session,
+    open_session,
+    refund_session,
+)
 from boxoffice.payments.fake_delivery import FakeBehaviour, FakeDelivery
 from boxoffice.payments.gateway import (
+    CaptureRequest,
     Checkout,
     EventType,
     GatewayDownError,
@@ -29,26 +36,31 @@ from boxoffice.payments.gateway import (
     Session,
     SessionDecidedError,
     SessionRequest,
-    UnknownSessionError,
+    SessionState,
+    Standing,
 )
 from boxoffice.payments.webhooks import SIGNATURE_HEADER, EventBody, check_signature, parse_event
-from boxoffice.postgres.pool import Connection, Pool, Row, connection, row, transaction
+from boxoffice.postgres.pool import Pool, connection, transaction
 
 __all__ = ["FakeBehaviour", "FakeGateway"]
-
-LATE_PAYMENT: Final = timedelta(minutes=1)
-"""A payment begun in time may end a little late, as with banks: a session closes this long after its time."""
-EXPIRED_A_RUN: Final = 500
-"""Sessions closed in one transaction."""
 
 STATUSES: Final[Mapping[EventType, str]] = {
     EventType.SUCCESS: "paid",
     EventType.FAILED: "declined",
     EventType.EXPIRED: "expired",
 }
-"""What a decision makes of an open session."""
+"""What a decision makes of an open session, where money is taken at once."""
 
-_SESSION_ID = re.compile(r"sess_[A-Za-z0-9_-]{20,64}", re.ASCII)
+STATES: Final[Mapping[str, SessionState]] = {
+    "open": SessionState.OPEN,
+    "authorised": SessionState.AUTHORISED,
+    "paid": SessionState.PAID,
+    "declined": SessionState.FAILED,
+    "expired": SessionState.EXPIRED,
+    "voided": SessionState.VOIDED,
+}
+"""What a status is called by whoever asks."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -90,6 +102,11 @@ class FakeGateway:
         """None of its own: this service shows its pages."""
         return ()
 
+    @property
+    def captures_at_once(self) -> bool:
+        """Unless we were told to set money aside first."""
+        return not self._behaviour.authorise_first
+
     async def open_session(self, request: SessionRequest) -> Session:
         """Open a session, or give the one that this payment has; see `Gateway.open_session`."""
         # As real gateways do: else its pages would forward people anywhere, under its good name.
@@ -97,13 +114,39 @@ class FakeGateway:
             raise GatewayRefusedError("buyers are sent back to the merchant's own pages only")
         answer_is_lost = self._disturb()
         async with connection(self._pool) as conn:
-            session_id = await _open(conn, request)
+            session_id = await open_session(conn, request)
         if answer_is_lost:
             raise GatewayDownError("the fake gateway's answer was lost")
         return Session(
             session_id=session_id,
             payment_url=f"{self._public_base_url}/api/v1/payments/fake-checkout/{session_id}",
         )
+
+    async def capture(self, request: CaptureRequest) -> Standing:
+        """Take what was authorised, all of it, once; see `Gateway.capture`."""
+        return await self._end_authorisation(request.session_id, "paid", EventType.SUCCESS, request.amount)
+
+    async def void(self, session_id: str) -> Standing:
+        """Let go what was authorised; see `Gateway.void`."""
+        return await self._end_authorisation(session_id, "voided", EventType.VOIDED)
+
+    async def fetch(self, session_id: str) -> Standing:
+        """Where a session stands; see `Gateway.fetch`."""
+        answer_is_lost = self._disturb()
+        async with connection(self._pool) as conn:
+            session = await find_session(conn, session_id)
+        return _answer(_standing(session), lost=answer_is_lost)
+
+    async def close(self, session_id: str) -> Standing:
+        """Let nobody pay it any more, and tell so as of any that ran out; see `Gateway.close`."""
+        answer_is_lost = self._disturb()
+        async with transaction(self._pool) as conn:
+            session = await move_session(conn, session_id, "open", "expired")
+            if session is None:
+                session = await find_session(conn, session_id)
+            else:
+                await self._delivery.announce(conn, _event(EventType.EXPIRED, session, None), at_once=False)
+        return _answer(_standing(session), lost=answer_is_lost)
 
     async def refund(self, request: RefundRequest) -> RefundReceipt:
         """Give money back, once for each refund id; see `Gateway.refund`.
@@ -113,7 +156,7 @@ class FakeGateway:
         answer_is_lost = self._disturb()
         delivery_id = None
         async with transaction(self._pool) as conn:
-            refund_id, session = await _refund(conn, request)
+            refund_id, session = await refund_session(conn, request)
             reference = f"re_{refund_id.hex}"
             if session is not None:
                 event = _event(EventType.REFUNDED, session, reference, request)
@@ -133,7 +176,7 @@ class FakeGateway:
     async def checkout(self, session_id: str) -> Checkout:
         """The session to show; one whose time is over counts as expired. See `SimulatedGateway.checkout`."""
         async with connection(self._pool) as conn:
-            return _checkout(await _find(conn, session_id))
+            return _checkout(await find_session(conn, session_id))
 
     async def decide(self, session_id: str, decision: EventType) -> Checkout:
         """Pay, decline or expire an open session; see `SimulatedGateway.decide`.
@@ -141,12 +184,14 @@ class FakeGateway:
         The same decision again is fine and tells nobody anew. A payment may come a little after
         the session's time (`LATE_PAYMENT`).
         """
-        status = STATUSES[decision]
+        held = decision is EventType.SUCCESS and not self.captures_at_once
+        status = "authorised" if held else STATUSES[decision]
         async with transaction(self._pool) as conn:
-            session = await _decide(conn, session_id, status)
+            session = await move_session(conn, session_id, "open", status)
             if session is None:
-                return _decided_before(await _find(conn, session_id), status)
-            event = _event(decision, session, f"pay_{uuid4().hex}")
+                return _decided_before(await find_session(conn, session_id), status)
+            event_type = EventType.AUTHORISED if held else decision
+            event = _event(event_type, session, _money_of(session))
             delivery_id = await self._delivery.announce(conn, event, at_once=True)
         await self._deliver_at_once(delivery_id)
         return _checkout(session)
@@ -154,7 +199,7 @@ class FakeGateway:
     async def expire_lapsed(self) -> int:
         """Close the sessions that ran out and tell the box office; returns how many."""
         async with transaction(self._pool) as conn:
-            lapsed = [row(_Session, found) for found in await conn.fetch(_EXPIRE_LAPSED, LATE_PAYMENT, EXPIRED_A_RUN)]
+            lapsed = await expire_sessions(conn)
             for session in lapsed:
                 event = _event(EventType.EXPIRED, session, None)
                 await self._delivery.announce(conn, event, at_once=False)
@@ -174,6 +219,27 @@ class FakeGateway:
             # What was decided stands and will be told: nobody who asked for it is to see this fail.
             log.exception("webhook not delivered at once", delivery_id=str(delivery_id))
 
+    async def _end_authorisation(
+        self, session_id: str, status: str, event_type: EventType, amount: int | None = None
+    ) -> Standing:
+        """Make of what was set aside what ``status`` says, once, and tell; of all of it, where ``amount`` is said."""
+        answer_is_lost = self._disturb()
+        delivery_id = None
+        async with transaction(self._pool) as conn:
+            session = await find_session(conn, session_id)
+            if amount not in {None, session.amount}:
+                raise GatewayRefusedError("only all that was authorised can be captured")
+            moved = await move_session(conn, session_id, "authorised", status)
+            if moved is not None:
+                delivery_id = await self._delivery.announce(
+                    conn, _event(event_type, moved, _money_of(moved)), at_once=True
+                )
+            ended = moved or await find_session(conn, session_id)
+        if ended.status != status:
+            raise GatewayRefusedError(f"this session is {ended.status}")
+        await self._deliver_at_once(delivery_id)
+        return _answer(_standing(ended), lost=answer_is_lost)
+
     def _disturb(self) -> bool:
         """Fail as often as we were told to; returns whether to fail after the work instead of before.
 
@@ -187,22 +253,8 @@ class FakeGateway:
         raise GatewayDownError("the fake gateway does not answer")
 
 
-class _Session(Row, frozen=True, kw_only=True):
-    id: str
-    booking_id: UUID
-    amount: int
-    currency: str
-    status: str
-    expires_at: datetime
-    return_url: str | None
-    lapsed: bool
-
-
-_SESSION: Final = "id, booking_id, amount, currency, status, expires_at, return_url, expires_at <= now() AS lapsed"
-
-
 def _event(
-    event_type: EventType, session: _Session, gateway_ref: str | None, refund: RefundRequest | None = None
+    event_type: EventType, session: FakeSession, gateway_ref: str | None, refund: RefundRequest | None = None
 ) -> EventBody:
     return EventBody(
         event_id=f"evt_{uuid4().hex}",
@@ -217,7 +269,7 @@ def _event(
     )
 
 
-def _checkout(session: _Session) -> Checkout:
+def _checkout(session: FakeSession) -> Checkout:
     return Checkout(
         session_id=session.id,
         booking_id=session.booking_id,
@@ -229,105 +281,30 @@ def _checkout(session: _Session) -> Checkout:
     )
 
 
-# Opens a session unless the merchant's key has one.
-_OPEN = """
-INSERT INTO fake_session (id, idempotency_key, booking_id, amount, currency, expires_at, return_url)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (idempotency_key) DO NOTHING RETURNING id
-"""
-
-# The session of a merchant's key, if it was opened for the same.
-_OPENED_BEFORE = """
-SELECT id FROM fake_session WHERE idempotency_key = $1 AND booking_id = $2 AND amount = $3 AND currency = $4
-"""
-
-
-async def _open(conn: Connection, request: SessionRequest) -> str:
-    key = str(request.payment_id)
-    asked = (request.booking_id, request.amount, request.currency)
-    new_id = f"sess_{secrets.token_urlsafe(24)}"
-    session_id: str | None = await conn.fetchval(_OPEN, new_id, key, *asked, request.expires_at, request.return_url)
-    if session_id is None:
-        session_id = await conn.fetchval(_OPENED_BEFORE, key, *asked)
-    if session_id is None:
-        raise GatewayRefusedError("this payment has a session for something else")
-    return session_id
-
-
-# Records a refund unless the merchant's key has one; waits for another that is recording it.
-_ADD_REFUND = """
-INSERT INTO fake_refund (idempotency_key, session_id, amount)
-SELECT $1, id, $3 FROM fake_session WHERE id = $2
-ON CONFLICT (idempotency_key) DO NOTHING RETURNING id
-"""
-
-# The refund of a merchant's key, if it was for the same.
-_REFUNDED_BEFORE = """
-SELECT id FROM fake_refund WHERE idempotency_key = $1 AND session_id = $2 AND amount = $3
-"""
-
-# Takes the amount out of what was paid and not given back yet. The merchant asks only on the ground of a signed
-# success, and whoever signs with the secret speaks for this gateway: what they said was paid counts as paid here.
-_TAKE_BACK = f"""
-UPDATE fake_session SET refunded_amount = refunded_amount + $2, status = 'paid'
-WHERE id = $1 AND $2 > 0 AND $2 <= amount - refunded_amount AND currency = $3
-RETURNING {_SESSION}
-"""
-
-
-async def _refund(conn: Connection, request: RefundRequest) -> tuple[UUID, _Session | None]:
-    """The refund of this key, with its session if it was made just now."""
-    asked = (str(request.refund_id), request.session_id, request.amount)
-    refund_id: UUID | None = await conn.fetchval(_ADD_REFUND, *asked)
-    if refund_id is None:
-        refund_id = await conn.fetchval(_REFUNDED_BEFORE, *asked)
-        if refund_id is None:
-            raise GatewayRefusedError("no such session, or this refund id was used for something else")
-        return refund_id, None
-    paid = await conn.fetchrow(_TAKE_BACK, request.session_id, request.amount, request.currency)
-    if paid is None:
-        raise GatewayRefusedError("there is not that much paid to give back")
-    return refund_id, row(_Session, paid)
-
-
-# One session.
-_FIND = f"""
-SELECT {_SESSION} FROM fake_session WHERE id = $1
-"""
-
-
-async def _find(conn: Connection, session_id: str) -> _Session:
-    # Whatever is not of our form was not made by us, and may hold what PostgreSQL's text cannot.
-    found = await conn.fetchrow(_FIND, session_id) if _SESSION_ID.fullmatch(session_id) else None
-    if found is None:
-        raise UnknownSessionError("there is no such payment session")
-    return row(_Session, found)
-
-
-# Decides an open session, once; the loser of a race gets no row.
-_DECIDE = f"""
-UPDATE fake_session SET status = $2, decided_at = now() WHERE id = $1 AND status = 'open'
-RETURNING {_SESSION}
-"""
-
-
-async def _decide(conn: Connection, session_id: str, status: str) -> _Session | None:
-    if not _SESSION_ID.fullmatch(session_id):
-        return None
-    decided = await conn.fetchrow(_DECIDE, session_id, status)
-    return row(_Session, decided) if decided else None
-
-
-def _decided_before(session: _Session, status: str) -> Checkout:
-    if session.status != status:
+def _decided_before(session: FakeSession, status: str) -> Checkout:
+    captured_since = status == "authorised" and session.status == "paid"
+    if session.status != status and not captured_since:
         raise SessionDecidedError(f"this session is {session.status} already", sessionStatus=session.status)
     return _checkout(session)
 
 
-# Closes open sessions whose time, and some more, is over; processes that do so at once share the work.
-_EXPIRE_LAPSED = f"""
-UPDATE fake_session SET status = 'expired', decided_at = now()
-WHERE id IN (
-    SELECT id FROM fake_session WHERE status = 'open' AND expires_at <= now() - $1::interval
-    ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-RETURNING {_SESSION}
-"""
+def _money_of(session: FakeSession) -> str | None:
+    """Our name of the money of a session, while there is some."""
+    return f"pay_{session.id.removeprefix('sess_')}" if session.status in {"authorised", "paid", "voided"} else None
+
+
+def _standing(session: FakeSession) -> Standing:
+    return Standing(
+        session_id=session.id,
+        state=STATES[session.status],
+        amount=session.amount,
+        currency=session.currency,
+        refunded_amount=session.refunded_amount,
+        gateway_ref=_money_of(session),
+    )
+
+
+def _answer(standing: Standing, *, lost: bool) -> Standing:
+    if lost:
+        raise GatewayDownError("the fake gateway's answer was lost")
+    return standing

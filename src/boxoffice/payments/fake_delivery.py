@@ -47,6 +47,8 @@ class FakeBehaviour(msgspec.Struct, frozen=True, kw_only=True):
     """Of 1: how many events are sent twice, at once."""
     reorder: bool = False
     """Events overtake each other."""
+    authorise_first: bool = False
+    """What a buyer pays is set aside until we capture it, as cards have it."""
 
 
 class FakeDelivery:

@@ -2,7 +2,11 @@
 
 A gateway is outside: it may be slow, fail, lie, or answer twice. It is never called inside
 a transaction, and every call that moves money carries an idempotency key, so that it can
-be repeated until there is an answer.
+be repeated until there is an answer. One suite (`tests/gateways`) holds every gateway to this page.
+
+    open_session → the buyer authorises → capture | void       a gateway that holds money first
+    open_session → the buyer pays                              a gateway that takes it at once
+    … → refund, in full or in parts; and at any time: fetch, close
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,6 +85,51 @@ def return_address(return_url: str, outcome: SaidOutcome) -> str:
     return f"{return_url}?outcome={outcome}"
 
 
+class CaptureRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that the buyer has authorised, to be taken. Asking again with the same ``payment_id`` takes it once."""
+
+    payment_id: UUID
+    session_id: str
+    amount: int
+    """Minor units: all that was authorised."""
+    currency: str
+
+
+class SessionState(StrEnum):
+    """Where a session stands at the gateway."""
+
+    OPEN = "open"
+    """It can be paid still; attempts that failed may have been made."""
+    AUTHORISED = "authorised"
+    """The money is set aside for us and not ours yet: to be captured or voided."""
+    PAID = "paid"
+    """The money is ours, but for what was refunded."""
+    FAILED = "failed"
+    """The buyer was refused for good; no money, and none can come."""
+    EXPIRED = "expired"
+    """It can no longer be paid: its time ran out, or it was closed."""
+    VOIDED = "voided"
+    """The money that was set aside was let go."""
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can come of it any more but refunds."""
+        return self not in {SessionState.OPEN, SessionState.AUTHORISED}
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway says of a session, when asked. Amounts in minor units."""
+
+    session_id: str
+    state: SessionState
+    amount: int
+    currency: str
+    refunded_amount: int = 0
+    """What has gone back, or is on its way."""
+    gateway_ref: str | None = None
+    """The gateway's own name of the money, once there is some."""
+
+
 class RefundRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Money to give back. Asking again with the same ``refund_id`` gives it back once."""
 
@@ -100,10 +149,18 @@ class RefundReceipt(msgspec.Struct, frozen=True, kw_only=True):
 class EventType(StrEnum):
     """What gateways tell us."""
 
+    AUTHORISED = "payment.authorised"
+    """The money is set aside for us; it becomes ours when we capture it."""
     SUCCESS = "payment.success"
     FAILED = "payment.failed"
     EXPIRED = "payment.expired"
+    VOIDED = "payment.voided"
+    """What was set aside was let go: by us, or by the gateway after days."""
     REFUNDED = "refund.succeeded"
+    REFUND_FAILED = "refund.failed"
+    """The gateway could not give the money back, even where it had said that it did."""
+    DISPUTED = "payment.disputed"
+    """The buyer's bank takes the money back, or asks why it should not: for a person to see."""
 
 
 class GatewayEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +170,9 @@ class GatewayEvent(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
     event_type: EventType
     session_id: str
-    booking_id: UUID
+    """Empty where the gateway does not say, as in disputes: then ``gateway_ref`` names the money."""
+    booking_id: UUID | None
+    """None: the gateway does not say. What it says must agree with our books."""
     amount: int
     currency: str
     gateway_ref: str | None
@@ -123,7 +182,11 @@ class GatewayEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gateway(Protocol):
-    """One payment gateway."""
+    """One payment gateway.
+
+    Every method but `verify` asks over a network. `GatewayDownError` always means that the outcome is unknown:
+    ask again, with the same ids, until there is an answer.
+    """
 
     @property
     def name(self) -> str:
@@ -135,12 +198,40 @@ class Gateway(Protocol):
         """Where its payment pages are, such as `https://pay.example`; pages of ours lead nowhere else."""
         ...
 
+    @property
+    def captures_at_once(self) -> bool:
+        """Whether a buyer's payment is ours at once. Otherwise it is authorised first, and `capture` takes it."""
+        ...
+
     async def open_session(self, request: SessionRequest) -> Session:
         """Open a session, or give the one that this payment has.
+
+        A session may be payable for longer than was asked for, where the gateway knows no time so short: it is
+        closed by `close` when its booking ends.
 
         Raises:
             GatewayDownError: no answer; ask again.
             GatewayRefusedError: it will not, whatever we do.
+        """
+        ...
+
+    async def capture(self, request: CaptureRequest) -> Standing:
+        """Take what the buyer has authorised; PAID when this returns, and the same when asked again.
+
+        Raises:
+            GatewayDownError: no answer; ask again.
+            GatewayRefusedError: there is nothing authorised to take: `fetch` tells what there is.
+            UnknownSessionError: there is no such session.
+        """
+        ...
+
+    async def void(self, session_id: str) -> Standing:
+        """Let go what the buyer has authorised; VOIDED when this returns, and the same when asked again.
+
+        Raises:
+            GatewayDownError: no answer; ask again.
+            GatewayRefusedError: it is not authorised, or has been captured: `fetch` tells.
+            UnknownSessionError: there is no such session.
         """
         ...
 
@@ -153,8 +244,28 @@ class Gateway(Protocol):
         """
         ...
 
-    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> GatewayEvent:
-        """The event in a webhook's raw body.
+    async def fetch(self, session_id: str) -> Standing:
+        """What the gateway says of a session now.
+
+        Raises:
+            GatewayDownError: no answer; ask again.
+            UnknownSessionError: there is no such session.
+        """
+        ...
+
+    async def close(self, session_id: str) -> Standing:
+        """Let nobody pay a session any more; where it stands afterwards.
+
+        One that somebody has paid or authorised meanwhile stays as it is, and the standing says so.
+
+        Raises:
+            GatewayDownError: no answer; ask again.
+            UnknownSessionError: there is no such session.
+        """
+        ...
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> GatewayEvent | None:
+        """The event in a webhook's raw body; None: it is genuine, and about nothing that we act on.
 
         Raises:
             BadSignatureError: the signature is wrong, missing or older than the tolerance.

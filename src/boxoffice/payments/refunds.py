@@ -126,6 +126,19 @@ async def mark_refunded(
     return bool(await conn.fetchval(_MARK_REFUNDED, show_id, payment_id, refund_id, amount))
 
 
+# The gateway could not give it back, even where it had said that it did.
+_MARK_FAILED = """
+UPDATE refund SET status = 'FAILED', settled_at = now()
+WHERE show_id = $1 AND payment_id = $2 AND id = $3 AND status <> 'FAILED'
+RETURNING true
+"""
+
+
+async def mark_refund_failed(conn: Connection, *, show_id: UUID, payment_id: UUID, refund_id: UUID) -> bool:
+    """The gateway says that a refund did not arrive; False: it had said so before, or there is none."""
+    return bool(await conn.fetchval(_MARK_FAILED, show_id, payment_id, refund_id))
+
+
 async def _ask(gateways: Mapping[str, Gateway], unsent: _Unsent) -> RefundReceipt:
     if unsent.amount == 0:
         # Seats that were free: there is nothing to give back, and gateways refuse to give back nothing.

@@ -50,6 +50,8 @@ class Payment(Row, frozen=True, kw_only=True):
     expires_at: datetime
     created_at: datetime
     settled_at: datetime | None
+    asked_at: datetime | None
+    """When the gateway was last asked about it (`boxoffice.bookings.reconciliation`)."""
 
 
 # Reserves the one live session of an owner's booking that can be paid, or finds it; no row where there is none to be
@@ -61,7 +63,8 @@ WITH payable AS (
      WHERE id = $1 AND ($2::uuid IS NULL OR user_id = $2) AND status = 'PENDING' AND expires_at > now()
 ), live AS (
     SELECT p.* FROM payment p JOIN payable ON p.show_id = payable.show_id AND p.booking_id = payable.id
-     WHERE p.status IN ('OPENING', 'OPEN')
+     WHERE p.status IN ('OPENING', 'OPEN', 'AUTHORISED')
+     ORDER BY p.status LIMIT 1 -- money that is set aside already comes before a session that waits for some
 ), reserved AS (
     INSERT INTO payment (show_id, booking_id, gateway, amount, currency, expires_at)
     SELECT show_id, id, $3, total_amount, currency, expires_at FROM payable WHERE NOT EXISTS (SELECT FROM live)

@@ -55,8 +55,10 @@ def sign(secret: str, body: bytes, at: int) -> str:
     return f"t={at},v1={_digest(secret, str(at), body)}"
 
 
-def check_signature(secret: str, header: str | None, body: bytes, now: datetime) -> None:
-    """Pass if one of the header's signatures was made with ``secret`` over exactly these bytes.
+def check_signature(
+    secret: str, header: str | None, body: bytes, now: datetime, *, name: str = SIGNATURE_HEADER
+) -> None:
+    """Pass if one of the signatures in the header of that ``name`` was made with ``secret`` over exactly these bytes.
 
     A header may carry several ``v1`` entries, so that a gateway can change its secret without a gap.
 
@@ -64,14 +66,14 @@ def check_signature(secret: str, header: str | None, body: bytes, now: datetime)
         BadSignatureError: wrong, missing, unreadable, or further than the tolerance from ``now``.
     """
     if not header:
-        raise BadSignatureError(f"the {SIGNATURE_HEADER} header is missing")
+        raise BadSignatureError(f"the {name} header is missing")
     if len(header) > SIGNATURE_HEADER_LENGTH_MAX:
-        raise BadSignatureError(f"the {SIGNATURE_HEADER} header is too long")
+        raise BadSignatureError(f"the {name} header is too long")
     entries = [entry.strip() for entry in header.split(",")]
     times = [found[1] for entry in entries if (found := _TIME.fullmatch(entry))]
     digests = [found[1] for entry in entries if (found := _DIGEST.fullmatch(entry))]
     if len(times) != 1 or not digests:
-        raise BadSignatureError(f"the {SIGNATURE_HEADER} header must be: t=<unix seconds>,v1=<hex>")
+        raise BadSignatureError(f"the {name} header must be: t=<unix seconds>,v1=<hex>")
     if abs(now.timestamp() - int(times[0])) > SIGNATURE_TOLERANCE_S:
         raise BadSignatureError(f"the signature is further than {SIGNATURE_TOLERANCE_S} s from now")
     expected = _digest(secret, times[0], body)

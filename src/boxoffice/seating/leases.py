@@ -39,6 +39,24 @@ async def sell_seats(conn: Connection, show_id: UUID, booking_id: UUID, user_id:
     return await conn.fetchval(_SELL, show_id, booking_id, user_id)
 
 
+# Keeps all the seats of a booking for it until then, if each is its own still or free; else changes nothing.
+_KEEP = f"""{_LOCK}, kept AS (
+    UPDATE show_seat s
+       SET taken_until = $4, holder_id = $3, booking_id = $2, held_since = coalesce(s.held_since, now()),
+           revision = s.revision + 1
+      FROM locked
+     WHERE s.show_id = $1 AND s.id = locked.id AND NOT EXISTS (SELECT FROM locked WHERE NOT (ours OR free))
+    RETURNING s.id
+)
+SELECT count(*) > 0 FROM kept
+"""
+
+
+async def keep_seats(conn: Connection, show_id: UUID, booking_id: UUID, user_id: UUID, until: datetime) -> bool:
+    """Lease the booking its seats until then; False, and nothing changed, if any is someone else's now."""
+    return await conn.fetchval(_KEEP, show_id, booking_id, user_id, until)
+
+
 # Moves the leases that a booking has still.
 _EXTEND = f"""{_LOCK}
 UPDATE show_seat s SET taken_until = $3, revision = s.revision + 1

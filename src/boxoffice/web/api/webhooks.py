@@ -93,6 +93,8 @@ async def hear(office: Office, name: str, headers: Mapping[str, str], body: byte
     if gateway is None:
         raise UnknownGatewayError("no gateway of that name is configured")
     event = gateway.verify(headers, body, datetime.now(UTC))
+    if event is None:
+        return Settled(status="ignored")
     return await settle(office.pool, event, on_effect=office.hot_maps.changed)
 
 

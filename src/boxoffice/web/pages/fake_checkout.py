@@ -53,11 +53,15 @@ FORWARD_S: Final = 3
 """Long enough to read what came of it."""
 OUTCOMES: Final[dict[str, SaidOutcome]] = {
     "open": "cancelled",
+    "authorised": "paid",
     "paid": "paid",
+    "voided": "cancelled",
     "declined": "declined",
     "expired": "expired",
 }
 """What the box office is told on the way back, by the session's status."""
+SHOWN: Final = {"authorised": "paid", "voided": "declined"}
+"""The states that the page has other words for."""
 CURRENCY_SIGNS: Final = {"INR": "₹", "EUR": "€", "GBP": "£", "USD": "$"}
 
 
@@ -78,7 +82,7 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     session_id: str
     result: Result
-    status: Literal["open", "paid", "declined", "expired"]
+    status: Literal["open", "authorised", "paid", "declined", "expired", "voided"]
 
 
 _SIMULATED: Final = Simulated(session_id=SESSION_ID, result="success", status="paid")
@@ -168,7 +172,8 @@ def _page(checkout: Checkout | None) -> Template:
     return Template(
         "fake_checkout.html",
         context={
-            "state": checkout.status,
+            # Whether money is taken or only set aside is no matter of the buyer's.
+            "state": SHOWN.get(checkout.status, checkout.status),
             "amount": readable_amount(checkout.amount, checkout.currency),
             "booking_id": checkout.booking_id,
             "expires_at": checkout.expires_at.astimezone(UTC),
