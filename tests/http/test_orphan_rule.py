@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from boxoffice.postgres.pool import Pool
+from boxoffice.seating import usher
 from boxoffice.settings import OrphanRule, Settings
 
 Rule = Callable[[OrphanRule], None]
@@ -22,6 +23,12 @@ def rule(request: pytest.FixtureRequest) -> OrphanRule:
 @pytest.fixture
 def settings(settings: Settings, rule: OrphanRule) -> Settings:
     return msgspec.structs.replace(settings, orphan_seats=rule)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no reason for another answer."""
+    monkeypatch.setattr(usher, "WARNING_WAIT_S", 10)
 
 
 @pytest.fixture
@@ -171,3 +178,13 @@ async def test_what_is_wrong_otherwise_is_said_first(
     assert (taken.status_code, taken.json()["code"]) == (409, "seats_taken")
     assert taken.json()["showSeatIds"] == [str(show.seats[1])]
     assert (twice.status_code, twice.json()["code"]) == (400, "repeated_seats")
+
+
+@only("warn", "refuse")
+async def test_a_stadiums_map_is_read_for_a_refusal_and_not_for_a_warning(
+    client: httpx.AsyncClient, pool: Pool, buyer: make.Buyer, rule: OrphanRule
+) -> None:
+    stadium = await make.show(pool, rows=5, seats_a_row=801)
+
+    answer = await make.hold(client, buyer, stadium, stadium.seats[1])
+    assert (answer.status_code == 409) if rule == "refuse" else ("warnings" not in answer.json())

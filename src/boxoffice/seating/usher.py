@@ -37,10 +37,12 @@ APART_SEATS: Final = 4_000
 """In a larger hall a search is made in a thread, so that other requests do not wait for it."""
 HOLD_TRIES_MAX: Final = 5
 """How often the best seats are tried when others are faster."""
-WARNING_WAIT_S: Final = 0.05
+WARNING_WAIT_S: Final = 0.25
 """How long a claim waits for a map that is not in memory, only to be warned of a seat left alone."""
 WARNING_EVERY_S: Final = 0.05
 """Maps are not read more often than this, only for that."""
+WARNING_SEATS_MAX: Final = 4_000
+"""Nor are the maps of larger shows: keeping them true would cost the database more than the courtesy is worth."""
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +80,7 @@ class Showing(Row, frozen=True, kw_only=True):
 
     screen_id: UUID
     currency: str
+    total_seats: int
 
 
 class Usher:
@@ -97,7 +100,7 @@ class Usher:
         self._halls: OrderedDict[UUID, Hall] = OrderedDict()
         self._wanted_now: dict[UUID, Counter[int]] = {}
         """How many holds of this process that are under way are after which seats, by show."""
-        self._coming: dict[UUID, asyncio.Task[tuple[Hall, HotMap]]] = {}
+        self._coming: dict[UUID, asyncio.Task[None]] = {}
         """What is read for a warning."""
         self._next_warning_at = 0.0
 
@@ -186,18 +189,25 @@ class Usher:
 
     async def _fetched_soon(self, show_id: UUID) -> tuple[Hall, HotMap] | None:
         """What is there within `WARNING_WAIT_S`; what comes later is there for the next who asks."""
+        showing = self._showings.get(show_id)
+        if showing is not None and showing.total_seats > WARNING_SEATS_MAX:
+            return None
         coming = self._coming.get(show_id)
         if coming is None:
             now = time.monotonic()
             if now < self._next_warning_at:
                 return None
             self._next_warning_at = now + WARNING_EVERY_S
-            coming = self._coming[show_id] = asyncio.create_task(self._fetched(show_id))
+            coming = self._coming[show_id] = asyncio.create_task(self._fetch_if_small(show_id))
             coming.add_done_callback(lambda task: self._came(show_id, task))
         await asyncio.wait((coming,), timeout=WARNING_WAIT_S)
         return self._at_hand(show_id)
 
-    def _came(self, show_id: UUID, task: "asyncio.Task[tuple[Hall, HotMap]]") -> None:
+    async def _fetch_if_small(self, show_id: UUID) -> None:
+        if (await self._showing(show_id)).total_seats <= WARNING_SEATS_MAX:
+            await self._fetched(show_id)
+
+    def _came(self, show_id: UUID, task: asyncio.Task[None]) -> None:
         del self._coming[show_id]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.debug("nobody was warned of seats left alone", error=repr(error))  # the claim tells what is wrong
@@ -271,7 +281,7 @@ class Usher:
 
 # Where a show is; neither the screen of a show nor the seats of a screen that has a show ever change.
 _SHOWING = """
-SELECT screen_id, currency FROM show WHERE id = $1
+SELECT screen_id, currency, total_seats FROM show WHERE id = $1
 """
 
 
