@@ -342,3 +342,12 @@ async def test_over_http_what_this_process_does_shows_at_once(
     assert await statuses() == ["available", "available"]
     assert (await client.get(url)).json()["seats"][0]["price"] == 7
     assert office.hot_maps.seats == 10
+
+
+async def test_it_says_when_a_map_is_to_be_compared_again(pool: Pool) -> None:
+    show, maps = await make.show(pool), HotMaps(pool, check_every_s=60)
+    assert maps.due_s(show.id) <= 0
+
+    await maps.fresh(show.id)
+
+    assert 50 < maps.due_s(show.id) <= 60

@@ -96,6 +96,11 @@ class HotMaps:
         place.hot.advance(self.clock.now())
         return place.hot
 
+    def due_s(self, show_id: UUID) -> float:
+        """Seconds until the map is to be compared with the database; not positive: now."""
+        place = self._places.get(show_id)
+        return 0.0 if place is None else place.checked_at + self._check_every_s - time.monotonic()
+
     async def packed(self, hot: HotMap, viewer: UUID | None) -> bytes:
         """The map's `HotMap.body` as it is now, compressed (gzip)."""
         if (ready := hot.packed(viewer)) is not None:

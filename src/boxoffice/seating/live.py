@@ -230,11 +230,12 @@ class _Watched:
                     await asyncio.sleep(min(TELL_EVERY_S, self._look_every_s))
 
     def _pause_s(self) -> float:
-        """Until the next look: sooner where a lease runs out before."""
+        """Until the next look: when the database is to be asked again, or a lease runs out before."""
         if self._hot is None:
             return self._look_every_s
         lapse_s = (self._hot.next_lapse - self._hot_maps.clock.now()) / 1_000_000
-        return min(max(lapse_s, 0.001), self._look_every_s)
+        # Looks at what this process has changed do not put off the next look at what others have.
+        return max(min(lapse_s, self._hot_maps.due_s(self._show_id), self._look_every_s), 0.001)
 
     def _tell(self, changed: SeatsChanged | StartOver) -> None:
         for queue in self._listeners:
