@@ -8,12 +8,13 @@ import local_stripe
 import pytest
 from local_stripe import LocalStripeRig
 from merchant import Receiver
-from rigs import FakeRig, Line, Rig, StripeRig
+from razorpay_double import RazorpayDouble
+from rigs import FakeRig, Line, RazorpayRig, Rig, StripeRig
 from stripe_double import StripeDouble
 
 from boxoffice.postgres.pool import connect_pool
 
-GATEWAYS = ("fake", "fake-holding", "stripe-checkout", "stripe-intent", "localstripe")
+GATEWAYS = ("fake", "fake-holding", "stripe-checkout", "stripe-intent", "localstripe", "razorpay")
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +50,11 @@ async def rig(gateway_name: str, request: pytest.FixtureRequest, receiver: Recei
                 made = LocalStripeRig(address, http, line, receiver)
                 await made.listen()
                 yield made
+        case "razorpay":
+            theirs = RazorpayDouble()
+            line = Line(theirs.transport())
+            async with httpx.AsyncClient(transport=line) as http:
+                yield RazorpayRig(http, line, theirs)
         case _:
             double = StripeDouble()
             line = Line(double.transport())

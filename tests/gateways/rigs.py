@@ -1,6 +1,8 @@
 """One gateway on a bench: what a buyer does to it, what it has told, and a line to it that can be cut."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 import random
 import time
@@ -10,10 +12,12 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 import httpx
+from razorpay_double import RazorpayDouble
 from stripe_double import StripeDouble
 
 from boxoffice.payments.fake import FakeBehaviour, FakeGateway
 from boxoffice.payments.gateway import EventType, Gateway, RefundRequest, SessionRequest
+from boxoffice.payments.razorpay import RazorpayGateway
 from boxoffice.payments.stripe import StripeGateway, StripeMode
 from boxoffice.payments.webhooks import sign
 from boxoffice.postgres.pool import Pool
@@ -164,6 +168,36 @@ class StripeRig:
     def signed(self, body: bytes, *, secret: str | None = None, at: datetime | None = None) -> dict[str, str]:
         seconds = int(at.timestamp()) if at else int(time.time())
         return {"Stripe-Signature": sign(secret or SECRETS[0], body, seconds)}
+
+    def be(self, mood: str) -> None:
+        self._line.mood = mood
+
+
+class RazorpayRig:
+    """The Razorpay gateway before our double of Razorpay."""
+
+    moods: tuple[str, ...] = MOODS
+    dated = False
+    keeps_keys = counts_refunds = True
+    tells = ALL_EVENTS
+
+    def __init__(self, http: httpx.AsyncClient, line: Line, double: RazorpayDouble) -> None:
+        self.double, self._line = double, line
+        self.gateway: Gateway = RazorpayGateway(http, key_id="rzp_test_1", key_secret="secret", webhook_secrets=SECRETS)
+
+    async def pay(self, session_id: str) -> None:
+        self.double.pay(session_id)
+
+    async def decline(self, session_id: str) -> None:
+        self.double.decline(session_id)
+
+    async def told(self) -> list[Told]:
+        bodies = [json.dumps(event).encode() for event in self.double.events]
+        return [(self.signed(body), body) for body in bodies]
+
+    def signed(self, body: bytes, *, secret: str | None = None, at: datetime | None = None) -> dict[str, str]:
+        del at  # these have no date
+        return {"X-Razorpay-Signature": hmac.new((secret or SECRETS[0]).encode(), body, hashlib.sha256).hexdigest()}
 
     def be(self, mood: str) -> None:
         self._line.mood = mood
