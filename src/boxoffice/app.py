@@ -1,15 +1,20 @@
 """The composition root: settings → pool → gateways → web, jobs. The one place that knows them all."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Final
 
 import httpx
+import structlog
 
 from boxoffice import logs, settings
 from boxoffice.accounts import Accounts
 from boxoffice.jobs import JobContext, Jobs
 from boxoffice.payments.fake import FakeBehaviour, FakeGateway
+from boxoffice.payments.gateway import Gateway
+from boxoffice.payments.razorpay import RazorpayGateway
+from boxoffice.payments.stripe import StripeGateway
 from boxoffice.postgres.pool import Pool, connect_pool
 from boxoffice.seating.claims import Claims
 from boxoffice.seating.hot_maps import HotMaps
@@ -23,6 +28,8 @@ from boxoffice.web.router import create_web
 
 CLAIM_CONNECTIONS: Final = 2
 """One batch runs at a time; the other connection is there when that one's broke."""
+
+log = structlog.get_logger(__name__)
 
 
 def create() -> HotWeb:
@@ -39,10 +46,13 @@ def create() -> HotWeb:
 
 async def work(chosen: Settings, dsn: str) -> None:
     """Run jobs until told to stop."""
-    async with _parts(chosen, dsn) as (pool, fake):
+    if chosen.production and chosen.payment_gateway == "fake":
+        log.warning("PAYMENT_GATEWAY is fake: in production nobody can pay")
+    async with _parts(chosen, dsn) as (pool, http):
+        fake = fake_gateway(chosen, pool, http)
         context = JobContext(
             pool=pool,
-            gateways={fake.name: fake},
+            gateways={fake.name: fake, **real_gateways(chosen, http)},
             expire_gateway_sessions=fake.expire_lapsed,
             deliver_webhook=fake.deliver,
         )
@@ -55,10 +65,11 @@ async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
     if chosen.database_url is None:
         raise settings.SettingsError("DATABASE_URL: not set; start with `boxoffice serve`")
     async with (
-        _parts(chosen, chosen.database_url) as (pool, fake),
+        _parts(chosen, chosen.database_url) as (pool, http),
         closing_pool(await connect_pool(chosen.database_url, size=CLAIM_CONNECTIONS, plan_once=True)) as claims_pool,
     ):
-        office = assemble(chosen, pool, fake, claims_pool)
+        fake = fake_gateway(chosen, pool, http)
+        office = assemble(chosen, pool, fake, claims_pool, real_gateways(chosen, http))
         try:
             yield office
         finally:
@@ -68,7 +79,13 @@ async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
             office.accounts.close()
 
 
-def assemble(chosen: Settings, pool: Pool, fake: FakeGateway, claims_pool: Pool) -> Office:
+def assemble(
+    chosen: Settings,
+    pool: Pool,
+    fake: FakeGateway,
+    claims_pool: Pool,
+    real: Mapping[str, Gateway] = MappingProxyType({}),
+) -> Office:
     """An office of these parts; ``claims_pool`` is for claims alone, so that no reader keeps a buyer waiting."""
     hot_maps = HotMaps(pool)
     return Office(
@@ -80,7 +97,7 @@ def assemble(chosen: Settings, pool: Pool, fake: FakeGateway, claims_pool: Pool)
         live_seats=LiveSeats(hot_maps),
         ticket_keys=TicketKeys(chosen.ticket_secrets),
         usher=Usher(pool, hot_maps),
-        gateways={fake.name: fake},
+        gateways={fake.name: fake, **real},
         simulated=None if chosen.production else fake,
     )
 
@@ -103,13 +120,36 @@ def fake_gateway(chosen: Settings, pool: Pool, http: httpx.AsyncClient) -> FakeG
     )
 
 
+def real_gateways(chosen: Settings, http: httpx.AsyncClient) -> dict[str, Gateway]:
+    """Those that have a key, by name: also one that no new payments go through still gives back what it took."""
+    made: dict[str, Gateway] = {}
+    if chosen.stripe_secret_key:
+        made["stripe"] = StripeGateway(
+            http,
+            secret_key=chosen.stripe_secret_key,
+            webhook_secrets=chosen.stripe_webhook_secrets,
+            mode=chosen.stripe_mode,
+            payment_page_url=chosen.stripe_payment_page_url,
+            api_base=chosen.stripe_api_base,
+        )
+    if chosen.razorpay_key_id:
+        made["razorpay"] = RazorpayGateway(
+            http,
+            key_id=chosen.razorpay_key_id,
+            key_secret=chosen.razorpay_key_secret,
+            webhook_secrets=chosen.razorpay_webhook_secrets,
+            api_base=chosen.razorpay_api_base,
+        )
+    return made
+
+
 @asynccontextmanager
-async def _parts(chosen: Settings, dsn: str) -> AsyncGenerator[tuple[Pool, FakeGateway]]:
+async def _parts(chosen: Settings, dsn: str) -> AsyncGenerator[tuple[Pool, httpx.AsyncClient]]:
     async with (
         httpx.AsyncClient(trust_env=False) as http,
         closing_pool(await connect_pool(dsn, size=chosen.database_pool_size, plan_once=True)) as pool,
     ):
-        yield pool, fake_gateway(chosen, pool, http)
+        yield pool, http
 
 
 @asynccontextmanager

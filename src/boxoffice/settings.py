@@ -9,7 +9,8 @@ from typing import Final, Literal, TypeVar, get_args
 import msgspec
 
 Environment = Literal["development", "production"]
-GatewayName = Literal["fake"]
+GatewayName = Literal["fake", "stripe", "razorpay"]
+StripeMode = Literal["checkout", "payment_intent"]
 OrphanRule = Literal["warn", "refuse", "off"]
 """What becomes of a pick that leaves a seat alone (`boxoffice.seating.orphans`)."""
 
@@ -46,6 +47,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payment_webhook_secret: str = DEVELOPMENT_WEBHOOK_SECRET
     ticket_signing_key: tuple[str, ...] = ()
     payment_gateway: GatewayName = "fake"
+    stripe_secret_key: str = ""
+    stripe_webhook_secrets: tuple[str, ...] = ()
+    stripe_mode: StripeMode = "checkout"
+    stripe_payment_page_url: str = ""
+    stripe_api_base: str = ""
+    razorpay_key_id: str = ""
+    razorpay_key_secret: str = ""
+    razorpay_webhook_secrets: tuple[str, ...] = ()
+    razorpay_api_base: str = ""
     booking_expiry: timedelta = timedelta(minutes=15)
     seat_hold: timedelta = timedelta(minutes=5)
     cleanup_gap: timedelta = timedelta(minutes=15)
@@ -104,6 +114,15 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         payment_webhook_secret=read.text("PAYMENT_WEBHOOK_SECRET", DEVELOPMENT_WEBHOOK_SECRET),
         ticket_signing_key=read.list("TICKET_SIGNING_KEY"),
         payment_gateway=read.choice("PAYMENT_GATEWAY", get_args(GatewayName), "fake"),
+        stripe_secret_key=read.key("STRIPE_SECRET_KEY", ("sk_", "rk_")),
+        stripe_webhook_secrets=read.list("STRIPE_WEBHOOK_SECRETS"),
+        stripe_mode=read.choice("STRIPE_MODE", get_args(StripeMode), "checkout"),
+        stripe_payment_page_url=read.url("STRIPE_PAYMENT_PAGE_URL"),
+        stripe_api_base=read.url("STRIPE_API_BASE"),
+        razorpay_key_id=read.key("RAZORPAY_KEY_ID", ("rzp_",)),
+        razorpay_key_secret=read.text("RAZORPAY_KEY_SECRET", ""),
+        razorpay_webhook_secrets=read.list("RAZORPAY_WEBHOOK_SECRETS"),
+        razorpay_api_base=read.url("RAZORPAY_API_BASE"),
         booking_expiry=read.minutes("BOOKING_EXPIRY_MINUTES", 15, 24 * 60),
         seat_hold=read.minutes("SEAT_HOLD_MINUTES", 5, HOLD_MINUTES_MAX),
         cleanup_gap=read.minutes("CLEANUP_GAP_MINUTES", 15, 24 * 60, low=0),
@@ -121,6 +140,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     )
     if settings.refund_half_before > settings.refund_full_before:
         raise SettingsError("REFUND_HALF_HOURS: no more than REFUND_FULL_HOURS, please")
+    _refuse_half_a_gateway(settings)
     if settings.production:
         _refuse_weak_secret("SECRET_KEY", settings.secret_key)
         _refuse_weak_secret("PAYMENT_WEBHOOK_SECRET", settings.payment_webhook_secret)
@@ -132,6 +152,27 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
 def _pool_size_of(workers: int) -> int:
     """All processes together stay well below the 100 connections that PostgreSQL takes by default."""
     return max(4, min(16, 64 // workers))
+
+
+def _refuse_half_a_gateway(settings: Settings) -> None:
+    """A gateway that payments go through has all that it needs; what is missing is named."""
+    intents = settings.stripe_mode == "payment_intent"
+    needed: dict[str, dict[str, object]] = {
+        "fake": {},
+        "stripe": {
+            "STRIPE_SECRET_KEY": settings.stripe_secret_key,
+            "STRIPE_WEBHOOK_SECRETS": settings.stripe_webhook_secrets,
+            "STRIPE_PAYMENT_PAGE_URL": settings.stripe_payment_page_url or not intents,
+        },
+        "razorpay": {
+            "RAZORPAY_KEY_ID": settings.razorpay_key_id,
+            "RAZORPAY_KEY_SECRET": settings.razorpay_key_secret,
+            "RAZORPAY_WEBHOOK_SECRETS": settings.razorpay_webhook_secrets,
+        },
+    }
+    for name, value in needed[settings.payment_gateway].items():
+        if not value:
+            raise SettingsError(f"{name}: must be set, with PAYMENT_GATEWAY={settings.payment_gateway}")
 
 
 def _refuse_weak_secret(name: str, value: str) -> None:
@@ -153,6 +194,13 @@ class _Reader:
 
     def list(self, name: str) -> tuple[str, ...]:
         return tuple(one.strip() for one in self.text(name, "").split(",") if one.strip())
+
+    def key(self, name: str, prefixes: tuple[str, ...]) -> str:
+        value = self.text(name, "")
+        # The value itself is not repeated: it is a secret, whatever is wrong with it.
+        if value and not value.startswith(prefixes):
+            raise SettingsError(f"{name}: a key that begins with {' or '.join(prefixes)}, please")
+        return value
 
     def choice(self, name: str, choices: tuple[Choice, ...], default: Choice) -> Choice:
         text = self.text(name, default)

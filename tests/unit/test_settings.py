@@ -48,6 +48,20 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
     "PAYMENT_WEBHOOK_SECRET": ("payment_webhook_secret", DEVELOPMENT_WEBHOOK_SECRET, {"mine": "mine"}, []),
     "TICKET_SIGNING_KEY": ("ticket_signing_key", (), {"new": ("new",), " new, old,": ("new", "old")}, []),
     "PAYMENT_GATEWAY": ("payment_gateway", "fake", {"fake": "fake"}, ["bank", "FAKE"]),
+    "STRIPE_SECRET_KEY": (
+        "stripe_secret_key",
+        "",
+        {"sk_test_1": "sk_test_1", "rk_live_1": "rk_live_1"},
+        ["pk_test_1", "secret"],
+    ),
+    "STRIPE_WEBHOOK_SECRETS": ("stripe_webhook_secrets", (), {"whsec_new, whsec_old": ("whsec_new", "whsec_old")}, []),
+    "STRIPE_MODE": ("stripe_mode", "checkout", {"payment_intent": "payment_intent"}, ["intent", "Checkout"]),
+    "STRIPE_PAYMENT_PAGE_URL": ("stripe_payment_page_url", "", {"https://pay.example": "https://pay.example"}, ["pay"]),
+    "STRIPE_API_BASE": ("stripe_api_base", "", {"http://localhost:8420": "http://localhost:8420"}, ["localhost:8420"]),
+    "RAZORPAY_KEY_ID": ("razorpay_key_id", "", {"rzp_test_1": "rzp_test_1"}, ["key"]),
+    "RAZORPAY_KEY_SECRET": ("razorpay_key_secret", "", {"s3cret": "s3cret"}, []),
+    "RAZORPAY_WEBHOOK_SECRETS": ("razorpay_webhook_secrets", (), {"new,old": ("new", "old")}, []),
+    "RAZORPAY_API_BASE": ("razorpay_api_base", "", {"http://localhost:1": "http://localhost:1"}, ["localhost:1"]),
     "BOOKING_EXPIRY_MINUTES": (
         "booking_expiry",
         timedelta(minutes=15),
@@ -185,3 +199,29 @@ def test_production_with_secrets_starts_and_logs_for_machines() -> None:
     assert settings.production
     assert settings.log_format == "json"
     assert not from_environment({}).production
+
+
+STRIPE = {"PAYMENT_GATEWAY": "stripe", "STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_WEBHOOK_SECRETS": "whsec_1"}
+RAZORPAY = {
+    "PAYMENT_GATEWAY": "razorpay",
+    "RAZORPAY_KEY_ID": "rzp_test_1",
+    "RAZORPAY_KEY_SECRET": "s3cret",
+    "RAZORPAY_WEBHOOK_SECRETS": "hook",
+}
+
+
+@pytest.mark.parametrize("whole", [STRIPE, RAZORPAY], ids=["stripe", "razorpay"])
+def test_a_gateway_that_payments_go_through_has_all_that_it_needs(whole: dict[str, str]) -> None:
+    assert from_environment(whole).payment_gateway == whole["PAYMENT_GATEWAY"]
+    for missing in whole:
+        if missing != "PAYMENT_GATEWAY":
+            assert refusal({**whole, missing: ""}).startswith(f"{missing}: ")
+    assert from_environment({**whole, "PAYMENT_GATEWAY": "fake"}).payment_gateway == "fake"
+
+
+def test_bare_intents_need_a_page_to_be_paid_on() -> None:
+    assert refusal({**STRIPE, "STRIPE_MODE": "payment_intent"}).startswith("STRIPE_PAYMENT_PAGE_URL: ")
+
+
+def test_a_key_that_is_refused_is_not_repeated() -> None:
+    assert "hunter2" not in refusal({"STRIPE_SECRET_KEY": "hunter2"})
