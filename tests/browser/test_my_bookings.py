@@ -94,6 +94,7 @@ async def test_by_night(box_office: BoxOffice, visitors: Visitors) -> None:
     await buyer.book_best(await box_office.show())
     await visit.look("checkout-dark", full=True)
     await buyer.press(re.compile("^Pay ₹"))
+    await expect(buyer.page).to_have_title(re.compile("Fake gateway"))
     await visit.look("gateway-dark")
     await buyer.press("Decline")
     await buyer.see("declined")
