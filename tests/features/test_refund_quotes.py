@@ -95,3 +95,33 @@ async def test_only_seats_that_a_paid_booking_still_has_are_quoted(client: httpx
         await refund_booking(conn, show.id, booking_id, seat_ids=None, policy=POLICY)
         with pytest.raises(NotRefundableError):
             await quote_refund(conn, show.id, booking_id, seat_ids=None, policy=POLICY)
+
+
+async def test_a_client_asks_and_agrees_to_exactly_that(client: httpx.AsyncClient, pool: Pool) -> None:
+    show, buyer, stranger = await make.show(pool), await make.guest(client), await make.guest(client)
+    made = await make.paid_booking(client, buyer, show, *show.seats[:2])
+    await make.start_in(pool, show, timedelta(hours=5))
+    url = f"/api/v1/payments/refund/{made['id']}"
+    assert (await client.get(url, headers=stranger.headers)).status_code == 404
+
+    offer = (await client.get(url, headers=buyer.headers)).json()
+    assert (offer["originalAmount"], offer["refundAmount"], offer["refundPercentage"]) == (50_000, 25_000, 50)
+    assert {seat["seatId"]: seat["refundAmount"] for seat in offer["seats"]} == {
+        str(seat): make.PRICE // 2 for seat in show.seats[:2]
+    }
+    assert offer["fullUntil"] < offer["halfUntil"]
+    part = (await client.get(url, params={"showSeatIds": str(show.seats[1])}, headers=buyer.headers)).json()
+    assert part["refundAmount"] == make.PRICE // 2
+
+    keyed = buyer.headers | {"Idempotency-Key": "back"}
+    other = await client.post(url, json={"expectedAmount": offer["refundAmount"] + 1}, headers=keyed)
+    assert (other.status_code, other.json()["code"], other.json()["refundAmount"]) == (
+        409,
+        "refund_amount_changed",
+        offer["refundAmount"],
+    )
+    agreed = {"expectedAmount": offer["refundAmount"]}
+    for _ in range(2):
+        answer = await client.post(url, json=agreed, headers=keyed)
+        assert (answer.status_code, answer.json()["refundAmount"]) == (200, offer["refundAmount"])
+    assert await pool.fetchval("SELECT count(*) FROM refund") == 1

@@ -145,6 +145,25 @@ async def refund_late(world: World) -> httpx.Response:
     return await refund(world, booking["id"])
 
 
+async def refund_changed(world: World) -> httpx.Response:
+    booking = await make.paid_booking(world.client, world.buyer, world.show, world.show.seats[0])
+    return await refund(world, booking["id"], expectedAmount=1)
+
+
+async def quote_unpaid(world: World) -> httpx.Response:
+    booking = await make.booking(world.client, world.buyer, world.show, world.show.seats[0])
+    return await quote(world, booking["id"])
+
+
+async def quote_foreign(world: World) -> httpx.Response:
+    booking = await make.paid_booking(world.client, world.buyer, world.show, world.show.seats[0])
+    return await quote(world, booking["id"], showSeatIds=str(world.show.seats[1]))
+
+
+async def quote(world: World, booking_id: str, **query: str) -> httpx.Response:
+    return await world.client.get(f"/api/v1/payments/refund/{booking_id}", params=query, headers=world.buyer.headers)
+
+
 async def refund_foreign(world: World) -> httpx.Response:
     booking = await make.paid_booking(world.client, world.buyer, world.show, world.show.seats[0])
     return await refund(world, booking["id"], showSeatIds=[str(world.show.seats[1])])
@@ -257,6 +276,9 @@ PROVOKED: list[tuple[str, str, Provoke]] = [
     ("refundBooking", "booking_not_refundable", refund_unpaid),
     ("refundBooking", "refund_window_closed", refund_late),
     ("refundBooking", "unknown_seats", refund_foreign),
+    ("refundBooking", "refund_amount_changed", refund_changed),
+    ("quoteRefund", "booking_not_refundable", quote_unpaid),
+    ("quoteRefund", "unknown_seats", quote_foreign),
     ("webhook", "bad_signature", called("POST", "/api/v1/payments/webhook", by="nobody", json={})),
     ("webhook", "malformed_event", lambda world: make.deliver(world.client, b"{}")),
     ("gatewayWebhook", "gateway_not_found", called("POST", "/api/v1/payments/webhook/none", json={})),

@@ -182,14 +182,19 @@ async def release(
     ] = None,
 ) -> Released:
     """The holds in a show, of certain seats, or all. Seats in a booking stay: cancel it instead."""
-    seat_ids = None if show_seat_ids is None else _seat_ids(show_seat_ids)
+    seat_ids = None if show_seat_ids is None else parse_seat_ids(show_seat_ids)
     whose = on_behalf_of(caller, user_id)
     released = await release_holds(office.pool, whose, show_id=show_id, seat_ids=seat_ids)
     office.hot_maps.changed_holds_of(whose)
     return Released(released=released)
 
 
-def _seat_ids(texts: list[str]) -> list[UUID]:
+def parse_seat_ids(texts: list[str]) -> list[UUID]:
+    """The ids in ``showSeatIds`` of a query: repeated, or one with commas.
+
+    Raises:
+        MalformedError: they are no UUIDs.
+    """
     try:
         return [UUID(one.strip()) for text in texts for one in text.split(",") if one.strip()]
     except ValueError as error:

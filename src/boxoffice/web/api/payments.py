@@ -9,18 +9,10 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import Body as BodyOf
 from litestar.params import FromPath
-from msgspec import Meta
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller
-from boxoffice.bookings.cancellation import (
-    NotRefundableError,
-    RefundDecision,
-    RefundWindowClosedError,
-    refund_booking,
-)
 from boxoffice.bookings.reading import BookingNotFoundError, find_booking, locate_booking
-from boxoffice.bookings.refund_policy import RefundPolicy
 from boxoffice.bookings.states import BookingStatus
 from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, UnidentifiedError
 from boxoffice.idempotency import Outcome
@@ -36,16 +28,13 @@ from boxoffice.payments.sessions import (
     list_payments,
     open_session,
 )
-from boxoffice.postgres.pool import Connection, connection
-from boxoffice.seating.refusals import ForeignSeatsError
-from boxoffice.settings import Settings
+from boxoffice.postgres.pool import connection
 from boxoffice.web.api.bookings import owner
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import (
     BOOKING_ID,
     PAYMENT_ID,
     REFUND_ID,
-    SEAT_A2,
     SESSION_ID,
     answers,
     example,
@@ -243,88 +232,6 @@ async def payment_status(
     )
 
 
-class RefundRequestBody(Body, frozen=True, kw_only=True):
-    """What to refund: all that the booking still has, or some of its seats."""
-
-    user_id: UUID | None = None
-    show_seat_ids: Annotated[list[UUID], Meta(min_length=1, max_length=10)] | None = None
-
-
-_DECISION: Final = RefundDecision(
-    booking_id=BOOKING_ID,
-    refund_id=REFUND_ID,
-    original_amount=25_000,
-    refund_amount=25_000,
-    refund_percentage=100,
-    status="PENDING",
-)
-
-
-@post(
-    "/payments/refund/{booking_id:str}",
-    operation_id="refundBooking",
-    summary="Refund a booking, or some of its seats",
-    tags=["payments"],
-    guards=[signed_in],
-    status_code=200,
-    responses={200: answers(RefundDecision, _DECISION, "What comes back.")}
-    | problems(
-        MalformedError,
-        ForeignSeatsError,
-        UnidentifiedError,
-        ForbiddenError,
-        BookingNotFoundError,
-        NotRefundableError,
-        RefundWindowClosedError,
-        KeyReusedError,
-    ),
-)
-async def refund(
-    office: NamedDependency[Office],
-    caller: NamedDependency[Caller],
-    booking_id: FromPath[UUID],
-    data: Annotated[
-        RefundRequestBody | None, BodyOf(examples=[example(RefundRequestBody(show_seat_ids=[SEAT_A2]))])
-    ] = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Response[RefundDecision]:
-    """By the policy: in full until 24 h before the show, half until 2 h before, then nothing.
-
-    The seats are free at once. The gateway is asked by a durable job: `status` is `PENDING` until it has answered.
-    """
-    asked = data or RefundRequestBody()
-    on_behalf_of(caller, asked.user_id)
-    return answer(await do_refund(office, caller, booking_id, asked.show_seat_ids, idempotency_key), 200)
-
-
-async def do_refund(
-    office: Office,
-    caller: Caller,
-    booking_id: UUID,
-    seat_ids: list[UUID] | None,
-    key_header: str | None,
-    *,
-    expected: int | None = None,
-) -> Outcome:
-    """What the operation does, for the API and for the pages, which say what amount is ``expected``."""
-    policy = refund_policy(office.settings)
-    shows: list[UUID] = []
-
-    async def decide(conn: Connection) -> RefundDecision:
-        shows.append(await locate_booking(conn, booking_id, owner=owner(caller)))
-        return await refund_booking(conn, shows[0], booking_id, seat_ids=seat_ids, policy=policy, expected=expected)
-
-    key = idempotency.claim(caller.user_id, key_header, "refund", [booking_id, seat_ids])
-    outcome = await idempotency.once(office.pool, key, decide)
-    office.hot_maps.changed(*shows)
-    return outcome
-
-
-def refund_policy(settings: Settings) -> RefundPolicy:
-    """The policy that the settings say."""
-    return RefundPolicy(full_before=settings.refund_full_before, half_before=settings.refund_half_before)
-
-
 def _payment_view(payment: Payment) -> PaymentView:
     return PaymentView(
         payment_id=payment.id,
@@ -356,4 +263,4 @@ def _refund_view(refund: Refund) -> RefundView:
     )
 
 
-ROUTES = [initiate, payment_status, refund]
+ROUTES = [initiate, payment_status]

@@ -26,7 +26,7 @@ from boxoffice.idempotency import KEY_LENGTH_MAX
 from boxoffice.postgres.pool import connection
 from boxoffice.seating.refusals import ForeignSeatsError
 from boxoffice.web.api.bookings import owner
-from boxoffice.web.api.payments import do_refund, refund_policy
+from boxoffice.web.api.refunds import do_refund, refund_policy
 from boxoffice.web.fields import PRINTABLE, Cursor, SeatIds
 from boxoffice.web.office import Office
 from boxoffice.web.pages.browser import PageRequest
