@@ -35,6 +35,8 @@ READ_AS = {
         "Screen": ("_ADD_SCREEN", "_LOCK_SCREEN", "_FIND_SCREEN", "_LIST_SCREENS"),
     },
     "boxoffice.payments.fake_books": {"FakeSession": ("_TAKE_BACK", "_FIND", "_MOVE", "_EXPIRE_LAPSED")},
+    "boxoffice.catalog.whats_on": {"Place": ("_PLACES",), "Screening": ("_SCREENINGS",)},
+    "boxoffice.payments.fake": {"_Session": ("_TAKE_BACK", "_FIND", "_DECIDE", "_EXPIRE_LAPSED")},
     "boxoffice.payments.refunds": {"Refund": ("_LIST",), "_Unsent": ("_UNSENT",)},
     "boxoffice.payments.sessions": {"Payment": ("_RESERVE", "_OPENED", "_PAYMENTS")},
     "boxoffice.seating.claims": {"_Verdict": ("CLAIM",)},

@@ -34,7 +34,7 @@ from boxoffice.web.identity import identify
 from boxoffice.web.observe import ObserveMiddleware
 from boxoffice.web.office import Office
 from boxoffice.web.pages import bookings as my_bookings
-from boxoffice.web.pages import checkout, fake_checkout, home, problems, show
+from boxoffice.web.pages import checkout, fake_checkout, film, home, posters, preferences, problems, show, sign_in
 from boxoffice.web.pages.browser import know_browser
 from boxoffice.web.pages.failures import for_browsers
 from boxoffice.web.pages.page import PageMiddleware
@@ -63,6 +63,10 @@ API_ROUTES: Final = [
 ]
 PAGE_ROUTES: Final = [
     *home.ROUTES,
+    *film.ROUTES,
+    *posters.ROUTES,
+    *sign_in.ROUTES,
+    *preferences.ROUTES,
     *show.ROUTES,
     *checkout.ROUTES,
     *my_bookings.ROUTES,

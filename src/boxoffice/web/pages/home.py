@@ -1,17 +1,97 @@
-"""The front page: what is on in the visitor's city."""
+"""The front page: what is on in the visitor's city on a day, or wherever the word they look for is in a title."""
 
+from collections.abc import Iterable
+from datetime import date, timedelta
 from typing import Final
+from uuid import UUID
 
+import msgspec
 from litestar import Response, get
+from litestar.di import NamedDependency
 
-from boxoffice.web.pages.browser import PageRequest
+from boxoffice.catalog.whats_on import Place, Screening, list_places, list_screenings
+from boxoffice.postgres.pool import connection
+from boxoffice.web.office import Office
+from boxoffice.web.pages.browser import PageRequest, browser_of
 from boxoffice.web.pages.page import render
+from boxoffice.web.pages.posters import poster_address
+
+CHIPS_MAX: Final = 5
+"""Shows of a film on the front page; all of them are on the film's own."""
+SOUGHT_LENGTH_MAX: Final = 100
 
 
-@get("/", sync_to_thread=False)
-def show_home(request: PageRequest) -> Response[str]:
-    """The films of the day."""
-    return render(request, "home.html")
+class Billing(msgspec.Struct, frozen=True, kw_only=True):
+    """A film on the bill, with its shows by start."""
+
+    film: Screening
+    """Any of its shows: what it tells of the film."""
+    poster: str
+    shows: list[Screening]
+
+    @property
+    def more(self) -> int:
+        """Shows that found no room here."""
+        return max(0, len(self.shows) - CHIPS_MAX)
+
+
+@get("/")
+async def show_home(
+    request: PageRequest, office: NamedDependency[Office], city: str = "", date: str = "", q: str = ""
+) -> Response[str]:
+    """The films of a day, soonest first. What makes no sense in the address is left aside: people cut and paste it."""
+    sought = " ".join(q.replace("\x00", "").split())[:SOUGHT_LENGTH_MAX]
+    day: date_ | None = None
+    bills: list[Billing] = []
+    async with connection(office.pool) as conn:
+        places = await list_places(conn)
+        place = choose_place(places, city, browser_of(request).city)
+        if place is not None:
+            day = _choose_day(place, date)
+            since, until = (place.today, place.today + timedelta(days=7)) if sought else (day, day + timedelta(days=1))
+            bills = bill(await list_screenings(conn, place.city, since, until, title=sought))
+    return render(
+        request,
+        "home.html",
+        personal=False,
+        images=[each.poster for each in bills],
+        places=places,
+        place=place,
+        day=day,
+        sought=sought,
+        bills=bills,
+        chips_max=CHIPS_MAX,
+    )
 
 
 ROUTES: Final = [show_home]
+
+
+def choose_place(places: list[Place], *wanted: str | None) -> Place | None:
+    """The first of the wanted cities where something is on; else where most is; None where nothing is anywhere."""
+    by_name = {place.city.casefold(): place for place in places}
+    for city in wanted:
+        if city and (found := by_name.get(city.strip().casefold())):
+            return found
+    return max(places, key=lambda place: place.shows, default=None)
+
+
+def bill(shows: Iterable[Screening]) -> list[Billing]:
+    """The films of these shows, in the order in which they begin."""
+    by_film: dict[UUID, list[Screening]] = {}
+    for show in shows:
+        by_film.setdefault(show.movie_id, []).append(show)
+    return [Billing(film=found[0], poster=poster_address(found[0]), shows=found) for found in by_film.values()]
+
+
+date_ = date
+"""The handler has a parameter of the type's name, as it is in addresses."""
+
+
+def _choose_day(place: Place, wanted: str) -> date:
+    """The day of the address if something is on then, else the next one."""
+    try:
+        day = date_.fromisoformat(wanted)
+    except ValueError:
+        return place.days[0]
+    return day if day in place.days else place.days[0]
