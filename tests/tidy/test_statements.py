@@ -36,7 +36,6 @@ READ_AS = {
     },
     "boxoffice.payments.fake_books": {"FakeSession": ("_TAKE_BACK", "_FIND", "_MOVE", "_EXPIRE_LAPSED")},
     "boxoffice.catalog.whats_on": {"Place": ("_PLACES",), "Screening": ("_SCREENINGS",)},
-    "boxoffice.payments.fake": {"_Session": ("_TAKE_BACK", "_FIND", "_DECIDE", "_EXPIRE_LAPSED")},
     "boxoffice.payments.refunds": {"Refund": ("_LIST",), "_Unsent": ("_UNSENT",)},
     "boxoffice.payments.sessions": {"Payment": ("_RESERVE", "_OPENED", "_PAYMENTS")},
     "boxoffice.seating.claims": {"_Verdict": ("CLAIM",)},

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from boxoffice.catalog.movies import find_movie
 from boxoffice.catalog.whats_on import DAYS_AHEAD, Screening, list_places, list_screenings
@@ -35,7 +35,7 @@ class Day(msgspec.Struct, frozen=True):
 
 @get("/films/{movie_id:uuid}")
 async def show_film(
-    request: PageRequest, office: NamedDependency[Office], movie_id: FromPath[UUID], city: str = ""
+    request: PageRequest, office: NamedDependency[Office], movie_id: FromPath[UUID], city: FromQuery[str] = ""
 ) -> Response[str]:
     """The film, and its shows of the next days.
 

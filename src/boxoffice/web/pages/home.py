@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.params import FromQuery, QueryParameter
 
 from boxoffice.catalog.whats_on import Place, Screening, list_places, list_screenings
 from boxoffice.postgres.pool import connection
@@ -37,17 +38,21 @@ class Billing(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/")
 async def show_home(
-    request: PageRequest, office: NamedDependency[Office], city: str = "", date: str = "", q: str = ""
+    request: PageRequest,
+    office: NamedDependency[Office],
+    city: FromQuery[str] = "",
+    on: Annotated[str, QueryParameter(name="date")] = "",
+    q: FromQuery[str] = "",
 ) -> Response[str]:
     """The films of a day, soonest first. What makes no sense in the address is left aside: people cut and paste it."""
     sought = " ".join(q.replace("\x00", "").split())[:SOUGHT_LENGTH_MAX]
-    day: date_ | None = None
+    day: date | None = None
     bills: list[Billing] = []
     async with connection(office.pool) as conn:
         places = await list_places(conn)
         place = choose_place(places, city, browser_of(request).city)
         if place is not None:
-            day = _choose_day(place, date)
+            day = _choose_day(place, on)
             since, until = (place.today, place.today + timedelta(days=7)) if sought else (day, day + timedelta(days=1))
             bills = bill(await list_screenings(conn, place.city, since, until, title=sought))
     return render(
@@ -84,14 +89,10 @@ def bill(shows: Iterable[Screening]) -> list[Billing]:
     return [Billing(film=found[0], poster=poster_address(found[0]), shows=found) for found in by_film.values()]
 
 
-date_ = date
-"""The handler has a parameter of the type's name, as it is in addresses."""
-
-
 def _choose_day(place: Place, wanted: str) -> date:
     """The day of the address if something is on then, else the next one."""
     try:
-        day = date_.fromisoformat(wanted)
+        day = date.fromisoformat(wanted)
     except ValueError:
         return place.days[0]
     return day if day in place.days else place.days[0]

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from boxoffice.catalog.movies import Movie, find_movie
 from boxoffice.catalog.whats_on import Screening
@@ -25,7 +25,7 @@ POLICY: Final = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 @get("/posters/{name:str}")
 async def show_poster(
-    request: PageRequest, office: NamedDependency[Office], name: FromPath[str], v: str = ""
+    request: PageRequest, office: NamedDependency[Office], name: FromPath[str], v: FromQuery[str] = ""
 ) -> Response[bytes]:
     """A film's poster, as ``{movieId}.svg``; kept for good by the address that names its version.
 

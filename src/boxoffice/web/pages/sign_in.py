@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import URLEncodedBody
+from litestar.params import QueryParameter, URLEncodedBody
 from litestar.response import Redirect
 
 from boxoffice.accounts import (
@@ -34,6 +34,7 @@ _REFUSALS: Final = (
     HashingBusyError,
 )
 
+Next = Annotated[str, QueryParameter(name="next")]
 AnyPage = Response[str] | Redirect
 
 
@@ -67,11 +68,11 @@ class Wrong(msgspec.Struct, frozen=True):
 
 
 @get("/sign-in", sync_to_thread=False)
-def show_sign_in(request: PageRequest, visitor: NamedDependency[Caller | None], next: str = "/") -> AnyPage:  # noqa: A002  (its name in addresses)
+def show_sign_in(request: PageRequest, visitor: NamedDependency[Caller | None], to: Next = "/") -> AnyPage:
     """The form; who is signed in already goes on."""
     if visitor is not None and not visitor.guest:
-        return go(local_path(next))
-    return _page(request, "sign_in.html", SignInForm(next=next), None)
+        return go(local_path(to))
+    return _page(request, "sign_in.html", SignInForm(next=to), None)
 
 
 @post("/sign-in")
@@ -83,11 +84,11 @@ async def sign_in(request: PageRequest, data: URLEncodedBody[SignInForm]) -> Any
 
 
 @get("/register", sync_to_thread=False)
-def show_register(request: PageRequest, visitor: NamedDependency[Caller | None], next: str = "/") -> AnyPage:  # noqa: A002  (its name in addresses)
+def show_register(request: PageRequest, visitor: NamedDependency[Caller | None], to: Next = "/") -> AnyPage:
     """The form; who is signed in already goes on."""
     if visitor is not None and not visitor.guest:
-        return go(local_path(next))
-    return _page(request, "register.html", RegisterForm(next=next), None)
+        return go(local_path(to))
+    return _page(request, "register.html", RegisterForm(next=to), None)
 
 
 @post("/register")
