@@ -34,7 +34,18 @@ from boxoffice.web.identity import identify
 from boxoffice.web.observe import ObserveMiddleware
 from boxoffice.web.office import Office
 from boxoffice.web.pages import bookings as my_bookings
-from boxoffice.web.pages import checkout, fake_checkout, film, home, posters, preferences, problems, show, sign_in
+from boxoffice.web.pages import (
+    checkout,
+    fake_checkout,
+    film,
+    home,
+    offline,
+    posters,
+    preferences,
+    problems,
+    show,
+    sign_in,
+)
 from boxoffice.web.pages.browser import know_browser
 from boxoffice.web.pages.failures import for_browsers
 from boxoffice.web.pages.page import PageMiddleware
@@ -67,6 +78,7 @@ PAGE_ROUTES: Final = [
     *posters.ROUTES,
     *sign_in.ROUTES,
     *preferences.ROUTES,
+    *offline.ROUTES,
     *show.ROUTES,
     *checkout.ROUTES,
     *my_bookings.ROUTES,

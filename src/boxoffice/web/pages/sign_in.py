@@ -141,24 +141,24 @@ async def _try(request: PageRequest, act: Callable[[], Awaitable[object]]) -> Wr
 
 def _told(request: PageRequest, error: BoxOfficeError) -> Wrong:
     """A refusal as the form tells it."""
-    text, status = texts_of(request).gettext, status_of(type(error))
+    gettext, status = texts_of(request).gettext, status_of(type(error))
     match error:
         case MalformedError():
             fields = {
-                "email": text("That is no e-mail address. It looks like asha@example.com."),
-                "password": text("At least %(least)d characters, please.") % {"least": PASSWORD_LENGTH_MIN},
+                "email": gettext("That is no e-mail address. It looks like asha@example.com."),
+                "password": gettext("At least %(least)d characters, please.") % {"least": PASSWORD_LENGTH_MIN},
             }
             wrong = error.extra.get("errors", {})
             return Wrong(status, fields={name: said for name, said in fields.items() if name in wrong})
         case EmailTakenError():
-            said = text("There is an account with this address.")
+            said = gettext("There is an account with this address.")
             return Wrong(status, fields={"email": said}, email_is_known=True)
         case InvalidCredentialsError():
-            return Wrong(status, form=text("E-mail address and password do not match. Please try again."))
+            return Wrong(status, form=gettext("E-mail address and password do not match. Please try again."))
         case TooManyAttemptsError():
-            return Wrong(status, form=text("Too many attempts. Wait a minute, then try again."))
+            return Wrong(status, form=gettext("Too many attempts. Wait a minute, then try again."))
         case _:
-            return Wrong(status, form=text("Very many people are signing in right now. Try again in a few seconds."))
+            return Wrong(status, form=gettext("Very many people are signing in right now. Try again in a few seconds."))
 
 
 def _wrong_text(request: PageRequest, form: RegisterForm) -> Wrong | None:
