@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import make
 import pytest
 from playwright.async_api import expect
 from running import started
@@ -133,6 +135,26 @@ async def test_a_second_tab_learns_of_the_payment(box_office: BoxOffice, desktop
     await second.see("ticket")
     await first.page.bring_to_front()
     await first.see("ticket")
+
+
+async def test_paid_too_late_is_told_kindly(box_office: BoxOffice, phone: Visit, pages_pool: Pool) -> None:
+    buyer = Buyer(phone)
+    show = await box_office.show()
+    path = await buyer.book_best(show)
+    booking_id = path.split("/")[-1]
+    await buyer.press(re.compile("^Pay ₹"))
+    await expect(buyer.page).to_have_title(re.compile("Fake gateway"))
+    # While the buyer looks for their card, the time runs out and somebody else takes the seats.
+    await make.lapse(pages_pool, show)
+    async with httpx.AsyncClient(base_url=box_office.url) as client:
+        quicker = await make.guest(client)
+        seats = await pages_pool.fetch("SELECT seat_id FROM booking_seat WHERE booking_id = $1", booking_id)
+        await make.booking(client, quicker, show, *(row["seat_id"] for row in seats))
+    await buyer.press(re.compile("^Pay ₹"))
+
+    await buyer.see("money-back")
+    await expect(buyer.page.get_by_text("All of your money goes back to you by itself")).to_be_visible()
+    await phone.look("paid-too-late", full=True)
 
 
 async def test_time_runs_out_before_ones_eyes(box_office: BoxOffice, phone: Visit, pages_pool: Pool) -> None:
