@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -10,6 +11,7 @@ import structlog
 
 from boxoffice import logs, settings
 from boxoffice.accounts import Accounts
+from boxoffice.bookings.reconciliation import Report, reconcile_now
 from boxoffice.jobs import JobContext, Jobs
 from boxoffice.payments.fake import FakeBehaviour, FakeGateway
 from boxoffice.payments.gateway import Gateway
@@ -57,6 +59,13 @@ async def work(chosen: Settings, dsn: str) -> None:
             deliver_webhook=fake.deliver,
         )
         await Jobs(dsn, context).work()
+
+
+async def reconcile(chosen: Settings, dsn: str, since: datetime) -> Report:
+    """Ask the gateways about every payment that is not over, or was over after ``since``; where the money is."""
+    async with _parts(chosen, dsn) as (pool, http):
+        fake = fake_gateway(chosen, pool, http)
+        return await reconcile_now(pool, {fake.name: fake, **real_gateways(chosen, http)}, since)
 
 
 @asynccontextmanager

@@ -112,6 +112,34 @@ def seed(
     out.print(report.line())
 
 
+@cli.command()
+def reconcile(
+    days: Annotated[int, typer.Option(min=1, max=366, help="Ask about payments that were over in these days.")] = 1,
+) -> None:
+    """Ask the gateways about money, mend what can be mended, and say what waits for a person (exit code 1)."""
+    from datetime import UTC, datetime, timedelta
+
+    from boxoffice import app
+
+    settings = _settings()
+    with _database(settings) as dsn:
+        report = asyncio.run(app.reconcile(settings, dsn, datetime.now(UTC) - timedelta(days=days)))
+    for what, done in (("not over", report.unfinished), ("over", report.finished)):
+        out.print(
+            f"Payments {what}: asked about {done.asked}, agreed {done.agreed}, mended {done.mended}, "
+            f"unanswered {done.unanswered}, differing {done.issues}"
+        )
+    for account in report.accounts:
+        out.print(f"Ledger: {account.account:<8} {account.balance:>15,} {account.currency} (minor units)")
+    for wrong in report.disagreements:
+        err.print(f"The ledger disagrees with the payments of show {wrong.show_id} ({wrong.currency})")
+    for issue in report.issues:
+        err.print(f"Payment {issue.payment_id} of show {issue.show_id}: {issue.kind}: {issue.detail}")
+    out.print(f"Waiting for a person: {report.waiting}")
+    if report.waiting:
+        raise typer.Exit(1)
+
+
 @users.command("create")
 def create_user(
     email: str,

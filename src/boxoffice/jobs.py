@@ -10,6 +10,7 @@ import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from procrastinate.jobs import DeleteJobCondition, Job
 from procrastinate.worker import Worker
 
 from boxoffice import idempotency
-from boxoffice.bookings import expiry
+from boxoffice.bookings import expiry, reconciliation
 from boxoffice.bookings.authorisation import SETTLE_AUTHORISATION
 from boxoffice.bookings.capture import settle_authorisation
 from boxoffice.payments.gateway import Gateway
@@ -87,6 +88,18 @@ RECURRING: Final = (
         run=lambda jobs: jobs.context.expire_gateway_sessions(),
     ),
     Recurring(
+        name="payments.reconcile",
+        cron=EVERY_MINUTE,
+        why="a webhook that was lost is made up for by asking; a session that outlives its booking is closed",
+        run=lambda jobs: reconciliation.reconcile_unfinished(jobs.context.pool, jobs.context.gateways),
+    ),
+    Recurring(
+        name="payments.reconcile_finished",
+        cron="0 4 * * *",
+        why="the gateway is asked about yesterday's finished payments, and the ledger is held against the rows",
+        run=lambda jobs: jobs.reconcile_finished(),
+    ),
+    Recurring(
         name="queue.retry_stalled",
         cron=EVERY_MINUTE,
         why="a job whose worker was killed runs again",
@@ -110,6 +123,8 @@ class Pace:
     """The pause before a worker that lost its database starts anew."""
 
 
+RECONCILED_WITHIN: Final = timedelta(hours=26)
+"""Yesterday, and a little of the day before: a run that comes late leaves no gap."""
 CONCURRENCY: Final = 8
 CONNECTIONS_MAX: Final = 4
 """Of the queue itself; the jobs use the pool of the office."""
@@ -206,6 +221,12 @@ class Jobs:
                 await manager.retry_job(job)
         await manager.prune_stalled_workers(self.pace.dead_after_s)
         return len(stalled)
+
+    async def reconcile_finished(self) -> None:
+        """Ask about the payments that were over in the last day and a bit, and count what waits for a person."""
+        since = datetime.now(UTC) - RECONCILED_WITHIN
+        await reconciliation.reconcile_finished(self.context.pool, self.context.gateways, since)
+        await reconciliation.count_to_look_at(self.context.pool)
 
     async def _run_worker(self) -> None:
         async with self.app.open_async():

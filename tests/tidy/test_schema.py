@@ -12,6 +12,8 @@ TABLES_OF_A_SHOW = (
     "refund",
     "refund_seat",
     "ticket_admission",
+    "ledger_entry",
+    "reconciliation_issue",
 )
 
 # The columns of every primary key, unique key and foreign key, in order; unique indexes are no constraints.

@@ -29,6 +29,7 @@ READ_AS = {
     "boxoffice.bookings.cancellation": {"Paid": ("_LOOK", "_LOCK")},
     "boxoffice.bookings.capture": {"boxoffice.bookings.books.Books": ("_LOCK",), "_SetAside": ("_HELD",)},
     "boxoffice.bookings.settlement": {"boxoffice.bookings.books.Books": ("_LOCK",)},
+    "boxoffice.bookings.reconciliation": {"Doubtful": ("_TAKE_TURN", "_FINISHED"), "Issue": ("_ISSUES",)},
     "boxoffice.catalog.movies": {"Movie": ("_ADD", "_LOCK", "_CHANGE", "_FIND", "_LIST")},
     "boxoffice.catalog.theatres": {
         "Theatre": ("_ADD_THEATRE", "_CHANGE_THEATRE", "_FIND_THEATRE", "_LIST_THEATRES"),
@@ -36,6 +37,7 @@ READ_AS = {
     },
     "boxoffice.payments.fake_books": {"FakeSession": ("_TAKE_BACK", "_FIND", "_MOVE", "_EXPIRE_LAPSED")},
     "boxoffice.catalog.whats_on": {"Place": ("_PLACES",), "Screening": ("_SCREENINGS",)},
+    "boxoffice.payments.ledger": {"Account": ("_BALANCES",), "Disagreement": ("_DISAGREEMENTS",)},
     "boxoffice.payments.refunds": {"Refund": ("_LIST",), "_Unsent": ("_UNSENT",)},
     "boxoffice.payments.sessions": {"Payment": ("_RESERVE", "_OPENED", "_PAYMENTS")},
     "boxoffice.seating.claims": {"_Verdict": ("CLAIM",)},

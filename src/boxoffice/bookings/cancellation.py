@@ -188,13 +188,19 @@ async def _reckon(
     )
 
 
+# Decides a refund: its row, what it takes out of the payment, and its entry in the ledger.
 _DECIDE: Final = """
 WITH given_back AS (
     UPDATE payment SET refunded_amount = refunded_amount + $5 WHERE show_id = $1 AND id = $3
+), decided AS (
+    INSERT INTO refund (show_id, booking_id, payment_id, original_amount, amount, percentage, currency, reason, status)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, 'requested', CASE WHEN $5 = 0 THEN 'SUCCEEDED' ELSE 'PENDING' END)
+    RETURNING *
+), entry AS (
+    INSERT INTO ledger_entry (show_id, subject_id, kind, payment_id, debit, credit, amount, currency)
+    SELECT show_id, id, 'refund', payment_id, 'sales', 'owed', amount, currency FROM decided WHERE amount > 0
 )
-INSERT INTO refund (show_id, booking_id, payment_id, original_amount, amount, percentage, currency, reason, status)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'requested', CASE WHEN $5 = 0 THEN 'SUCCEEDED' ELSE 'PENDING' END)
-RETURNING id, status
+SELECT id, status FROM decided
 """
 _SEATS_REFUNDED: Final = """
 INSERT INTO refund_seat (show_id, booking_id, seat_id, refund_id, amount)

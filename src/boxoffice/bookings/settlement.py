@@ -41,7 +41,8 @@ async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], No
     """
     try:
         async with transaction(pool) as conn:
-            found = await conn.fetchrow(_LOCK, event.session_id, event.gateway, event.event_id)
+            session_id = await _session_of(conn, event)
+            found = await conn.fetchrow(_LOCK, session_id, event.gateway, event.event_id)
             if found is None:
                 return await _keep_stray(conn, event)
             books = row(Books, found)
@@ -60,6 +61,20 @@ async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], No
         **msgspec.to_builtins(settled),
     )
     return settled
+
+
+# The session of some money that a real gateway names by a reference of its own.
+_BY_REFERENCE = """
+SELECT session_id FROM payment WHERE gateway_ref = $1 AND gateway = $2 AND gateway <> 'fake'
+"""
+
+
+async def _session_of(conn: Connection, event: GatewayEvent) -> str:
+    """The event's session. What a gateway does with money by itself, as in a dispute, names the money instead."""
+    if event.event_type not in _OF_A_PART or event.refund_id is not None:
+        return event.session_id
+    found: str | None = await conn.fetchval(_BY_REFERENCE, event.session_id, event.gateway)
+    return found or event.session_id
 
 
 # Locks the booking that a session pays and then the payment, and reads both as they are under the locks. Whether the
@@ -138,12 +153,17 @@ def _contradiction(event: GatewayEvent, books: Books) -> str | None:
     return None
 
 
-# Money has come in, and with it, where $4 says so, the booking is confirmed.
+# Money has come in, and is written down in the ledger; with it, where $4 says so, the booking is confirmed.
 _PAID = """
 WITH paid AS (
     UPDATE payment SET status = 'SUCCEEDED', gateway_ref = $3, settled_at = now()
      WHERE show_id = $1 AND id = $2 AND status <> 'SUCCEEDED'
-    RETURNING show_id, booking_id, id
+    RETURNING show_id, booking_id, id, amount, currency
+), entry AS (
+    INSERT INTO ledger_entry (show_id, subject_id, kind, payment_id, debit, credit, amount, currency)
+    SELECT show_id, id, CASE WHEN $4 THEN 'sale' ELSE 'unseated' END, id,
+           'gateway', CASE WHEN $4 THEN 'sales' ELSE 'owed' END, amount, currency
+      FROM paid WHERE amount > 0
 )
 UPDATE booking b SET status = 'CONFIRMED', paid_by = paid.id, confirmed_at = now(), ended_at = NULL
   FROM paid

@@ -306,6 +306,11 @@ WITH sale AS (
            'demo_' || payment_id, bought_at + interval '15 minutes',
            bought_at + interval '1 minute', bought_at + interval '2 minutes'
     FROM bill
+), ledger AS (
+    INSERT INTO ledger_entry (show_id, subject_id, kind, payment_id, debit, credit, amount, currency, written_at)
+    SELECT show_id, payment_id, 'sale', payment_id, 'gateway', 'sales', amount, currency,
+           bought_at + interval '2 minutes'
+    FROM bill WHERE amount > 0
 ), gateway_side AS (
     INSERT INTO fake_session (id, idempotency_key, booking_id, amount, currency, status, expires_at,
                               created_at, decided_at)

@@ -102,15 +102,24 @@ async def send_refund(pool: Pool, gateways: Mapping[str, Gateway], show_id: UUID
             await conn.execute(_ACCEPT, show_id, refund_id, receipt.gateway_ref)
 
 
+_PAID_BACK: Final = """, entry AS (
+    INSERT INTO ledger_entry (show_id, subject_id, kind, payment_id, debit, credit, amount, currency)
+    SELECT show_id, id, 'paid_back', payment_id, 'owed', 'gateway', amount, currency FROM done WHERE amount > 0
+)"""
+"""What the gateway has given back we owe no more: written with whatever makes a refund SUCCEEDED."""
+
 # Settles one pending refund of a payment: the one named or, where none is, the only one of that amount.
-_MARK_REFUNDED = """
-UPDATE refund SET status = 'SUCCEEDED', settled_at = now()
-WHERE show_id = $1 AND payment_id = $2 AND amount = $4 AND status = 'PENDING'
-  AND id = coalesce($3, (
-      SELECT (array_agg(twin.id))[1] FROM refund AS twin
-      WHERE twin.show_id = $1 AND twin.payment_id = $2 AND twin.amount = $4 AND twin.status = 'PENDING'
-      HAVING count(*) = 1))
-RETURNING true
+_MARK_REFUNDED = f"""
+WITH done AS (
+    UPDATE refund SET status = 'SUCCEEDED', settled_at = now()
+    WHERE show_id = $1 AND payment_id = $2 AND amount = $4 AND status = 'PENDING'
+      AND id = coalesce($3, (
+          SELECT (array_agg(twin.id))[1] FROM refund AS twin
+          WHERE twin.show_id = $1 AND twin.payment_id = $2 AND twin.amount = $4 AND twin.status = 'PENDING'
+          HAVING count(*) = 1))
+    RETURNING show_id, id, payment_id, amount, currency
+){_PAID_BACK}
+SELECT true FROM done
 """
 
 
@@ -128,9 +137,17 @@ async def mark_refunded(
 
 # The gateway could not give it back, even where it had said that it did.
 _MARK_FAILED = """
-UPDATE refund SET status = 'FAILED', settled_at = now()
-WHERE show_id = $1 AND payment_id = $2 AND id = $3 AND status <> 'FAILED'
-RETURNING true
+WITH before AS (
+    SELECT * FROM refund WHERE show_id = $1 AND payment_id = $2 AND id = $3 AND status <> 'FAILED' FOR UPDATE
+), failed AS (
+    UPDATE refund SET status = 'FAILED', settled_at = now() FROM before
+     WHERE refund.show_id = before.show_id AND refund.id = before.id
+), entry AS (
+    INSERT INTO ledger_entry (show_id, subject_id, kind, payment_id, debit, credit, amount, currency)
+    SELECT show_id, id, 'returned', payment_id, 'gateway', 'owed', amount, currency
+      FROM before WHERE status = 'SUCCEEDED' AND amount > 0
+)
+SELECT true FROM before
 """
 
 
@@ -157,9 +174,13 @@ async def _ask(gateways: Mapping[str, Gateway], unsent: _Unsent) -> RefundReceip
 
 
 # The gateway has paid: settled, unless its event came first.
-_SUCCEED = """
-UPDATE refund SET status = 'SUCCEEDED', gateway_ref = nullif($3, ''), settled_at = now()
-WHERE show_id = $1 AND id = $2 AND status = 'PENDING'
+_SUCCEED = f"""
+WITH done AS (
+    UPDATE refund SET status = 'SUCCEEDED', gateway_ref = nullif($3, ''), settled_at = now()
+    WHERE show_id = $1 AND id = $2 AND status = 'PENDING'
+    RETURNING show_id, id, payment_id, amount, currency
+){_PAID_BACK}
+SELECT FROM done
 """
 
 # The gateway has taken it on and will tell by an event when it is done.

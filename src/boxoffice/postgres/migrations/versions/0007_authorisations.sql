@@ -1,4 +1,4 @@
--- Money may be set aside before it is taken (docs/decisions/0019): a payment is AUTHORISED while we take what was set
+-- Money may be set aside before it is taken (docs/decisions/0018): a payment is AUTHORISED while we take what was set
 -- aside, VOIDING while we let it go, and VOIDED when it is gone. None of the three is a session that can be paid, so
 -- payment_one_live_session stays as it is.
 ALTER TABLE payment

@@ -1,0 +1,302 @@
+"""Webhooks are hints: the gateway is asked about every payment that is not over, and about those that were lately.
+
+What it says takes effect as its webhook would, through `settle`, so that a webhook that was lost confirms or
+refunds a little later. A session that outlives its booking is closed. Where our books and the gateway differ and
+nothing of ours can mend it, a row in `reconciliation_issue` waits for a person.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+import structlog
+from prometheus_client import Counter, Gauge
+
+from boxoffice.bookings.capture import settle_authorisation
+from boxoffice.bookings.settlement import settle
+from boxoffice.payments.asking import event_of
+from boxoffice.payments.gateway import (
+    Gateway,
+    GatewayDownError,
+    SessionState,
+    Standing,
+    UnknownSessionError,
+)
+from boxoffice.payments.ledger import Account, Disagreement, balances, disagreements
+from boxoffice.postgres.pool import Connection, Pool, Row, connection, row
+
+ASKED_A_RUN: Final = 200
+"""Payments asked about in one run, so that a run ends before the next begins."""
+ASKED_AT_ONCE: Final = 8
+PATIENCE: Final = timedelta(minutes=2)
+"""A webhook has this long to come by itself."""
+CLOSED_AFTER: Final = timedelta(minutes=1)
+"""A session is closed this long after its booking's time: banks end a little late what was begun in time."""
+ASKED_AGAIN_AFTER: Final = timedelta(minutes=5)
+
+ASKED: Final = Counter("boxoffice_reconciled_payments", "Payments that a gateway was asked about", ["outcome"])
+TO_LOOK_AT: Final = Gauge(
+    "boxoffice_money_to_look_at", "Matters of money that wait for a person", multiprocess_mode="mostrecent"
+)
+log = structlog.get_logger(__name__)
+
+
+class Reconciled(msgspec.Struct, kw_only=True):
+    """What one run came to."""
+
+    asked: int = 0
+    agreed: int = 0
+    """The gateway says what we say."""
+    mended: int = 0
+    """It said more, and that has taken effect."""
+    unanswered: int = 0
+    issues: int = 0
+    """A person must look."""
+
+
+class Doubtful(Row, frozen=True, kw_only=True):
+    """A payment to ask about, by our books."""
+
+    show_id: UUID
+    id: UUID
+    booking_id: UUID
+    gateway: str
+    session_id: str | None
+    status: str
+    amount: int
+    currency: str
+    refunds_done: int
+    """Minor units that went back, by what the gateway has said before."""
+    refunds_decided: int
+    over: bool
+    """Its booking no longer waits for it."""
+
+
+_DOUBTFUL: Final = f"""p.show_id, p.id, p.booking_id, p.gateway, p.session_id, p.status, p.amount, p.currency,
+       coalesce((SELECT sum(r.amount) FROM refund r WHERE r.show_id = p.show_id AND r.payment_id = p.id
+                    AND r.status = 'SUCCEEDED'), 0)::bigint AS refunds_done, p.refunded_amount AS refunds_decided,
+       b.status <> 'PENDING' OR b.expires_at <= now() - interval '{CLOSED_AFTER.total_seconds()} s' AS over"""
+
+# Takes a turn of payments that are not over, those asked longest ago first; processes that do so at once share them.
+# One whose booking is over is due as soon as that is so.
+_TAKE_TURN = f"""
+WITH due AS (
+    SELECT p.show_id, p.id
+      FROM payment p JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
+     WHERE (p.status IN ('OPENING', 'OPEN') OR p.status IN ('AUTHORISED', 'VOIDING')) -- each has its partial index
+       AND (p.asked_at IS NULL OR p.asked_at <= now() - $2::interval)
+       AND (p.created_at <= now() - $3::interval
+            OR b.status <> 'PENDING' OR b.expires_at <= now() - interval '{CLOSED_AFTER.total_seconds()} s')
+     ORDER BY p.asked_at NULLS FIRST LIMIT $1
+       FOR UPDATE OF p SKIP LOCKED
+), asked AS (
+    UPDATE payment SET asked_at = now() FROM due WHERE payment.show_id = due.show_id AND payment.id = due.id
+)
+SELECT {_DOUBTFUL}
+  FROM due JOIN payment p USING (show_id, id)
+  JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
+"""
+
+
+async def reconcile_unfinished(
+    pool: Pool, gateways: Mapping[str, Gateway], *, patience: timedelta = PATIENCE
+) -> Reconciled:
+    """Ask about payments that are not over, up to `ASKED_A_RUN`; close the sessions whose booking is."""
+    async with connection(pool) as conn:
+        found = await conn.fetch(_TAKE_TURN, ASKED_A_RUN, ASKED_AGAIN_AFTER, patience)
+    return await _ask_about(pool, gateways, [row(Doubtful, record) for record in found])
+
+
+# A page of the payments that were over lately, in the order of the key.
+_FINISHED = f"""
+SELECT {_DOUBTFUL}
+  FROM payment p JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
+ WHERE (p.show_id, p.id) > ($1, $2) AND p.session_id IS NOT NULL
+   AND p.status IN ('SUCCEEDED', 'FAILED', 'EXPIRED', 'VOIDED') AND p.settled_at >= $3
+ ORDER BY p.show_id, p.id LIMIT $4
+"""
+_FIRST: Final = UUID(int=0)
+
+
+async def reconcile_finished(pool: Pool, gateways: Mapping[str, Gateway], since: datetime) -> Reconciled:
+    """Ask about every payment that was over after ``since``; for the night."""
+    total, show_id, payment_id = Reconciled(), _FIRST, _FIRST
+    while True:
+        async with connection(pool) as conn:
+            found = await conn.fetch(_FINISHED, show_id, payment_id, since, ASKED_A_RUN)
+        page = [row(Doubtful, record) for record in found]
+        part = await _ask_about(pool, gateways, page)
+        for field in Reconciled.__struct_fields__:
+            setattr(total, field, getattr(total, field) + getattr(part, field))
+        if len(page) < ASKED_A_RUN:
+            return total
+        show_id, payment_id = page[-1].show_id, page[-1].id
+
+
+# Everything that waits for a person: what gateways and books differ in, events that contradict, refused refunds.
+_TO_LOOK_AT = """
+SELECT (SELECT count(*) FROM reconciliation_issue WHERE resolved_at IS NULL)
+     + (SELECT count(*) FROM payment_event WHERE needs_look)
+     + (SELECT count(*) FROM refund WHERE status = 'FAILED') AS waiting
+"""
+
+
+async def count_to_look_at(pool: Pool) -> int:
+    """How much waits for a person; told to the metric. Shows whose ledger disagrees count too."""
+    async with connection(pool) as conn:
+        waiting: int = await conn.fetchval(_TO_LOOK_AT) + len(await disagreements(conn))
+    TO_LOOK_AT.set(waiting)
+    return waiting
+
+
+class Issue(Row, frozen=True, kw_only=True):
+    """Something that a person must settle."""
+
+    show_id: UUID
+    payment_id: UUID
+    kind: str
+    detail: str
+    first_seen_at: datetime
+
+
+# The oldest first.
+_ISSUES = """
+SELECT show_id, payment_id, kind, detail, first_seen_at FROM reconciliation_issue
+ WHERE resolved_at IS NULL ORDER BY first_seen_at LIMIT 1000
+"""
+
+
+async def list_issues(conn: Connection) -> list[Issue]:
+    """What waits for a person, up to 1,000."""
+    return [row(Issue, found) for found in await conn.fetch(_ISSUES)]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the money is, after everybody was asked."""
+
+    unfinished: Reconciled
+    finished: Reconciled
+    accounts: list[Account]
+    disagreements: list[Disagreement]
+    issues: list[Issue]
+    waiting: int
+    """Matters of money that wait for a person, all told."""
+
+
+async def reconcile_now(pool: Pool, gateways: Mapping[str, Gateway], since: datetime) -> Report:
+    """Ask about what is not over and about what was over after ``since``, and add everything up."""
+    unfinished = await reconcile_unfinished(pool, gateways)
+    finished = await reconcile_finished(pool, gateways, since)
+    waiting = await count_to_look_at(pool)
+    async with connection(pool) as conn:
+        return Report(
+            unfinished=unfinished,
+            finished=finished,
+            accounts=await balances(conn),
+            disagreements=await disagreements(conn),
+            issues=await list_issues(conn),
+            waiting=waiting,
+        )
+
+
+async def _ask_about(pool: Pool, gateways: Mapping[str, Gateway], payments: list[Doubtful]) -> Reconciled:
+    done = Reconciled(asked=len(payments))
+    turns = asyncio.Semaphore(ASKED_AT_ONCE)
+
+    async def ask(payment: Doubtful) -> None:
+        async with turns:
+            outcome = await _reconcile(pool, gateways, payment)
+        ASKED.labels(outcome).inc()
+        setattr(done, outcome, getattr(done, outcome) + 1)
+
+    await asyncio.gather(*(ask(payment) for payment in payments))
+    return done
+
+
+async def _reconcile(pool: Pool, gateways: Mapping[str, Gateway], payment: Doubtful) -> str:
+    """What asking came to: the name of a field of `Reconciled`."""
+    gateway = gateways.get(payment.gateway)
+    if gateway is None:
+        return "unanswered"
+    if payment.session_id is None:
+        return await _give_up_opening(pool, payment)
+    try:
+        if payment.status in {"AUTHORISED", "VOIDING"}:
+            await settle_authorisation(pool, gateways, payment.show_id, payment.id)
+            return "mended"
+        close = payment.over and payment.status == "OPEN"
+        standing = await (gateway.close if close else gateway.fetch)(payment.session_id)
+    except GatewayDownError as error:
+        log.warning("gateway not asked", payment_id=str(payment.id), gateway=payment.gateway, error=error.detail)
+        return "unanswered"
+    except UnknownSessionError:
+        return await _keep_issue(pool, payment, "unknown_session", "the gateway knows no such session")
+    return await _compare(pool, payment, standing)
+
+
+_SAME: Final[Mapping[str, frozenset[SessionState]]] = {
+    "OPEN": frozenset({SessionState.OPEN}),
+    "SUCCEEDED": frozenset({SessionState.PAID}),
+    # Of a session that is over by our books it is no matter how: nobody can pay it, and no money is in it. One that
+    # failed can be open there, where the buyer may try another card: it is closed with its booking.
+    "FAILED": frozenset({SessionState.FAILED, SessionState.EXPIRED, SessionState.VOIDED, SessionState.OPEN}),
+    "EXPIRED": frozenset({SessionState.FAILED, SessionState.EXPIRED, SessionState.VOIDED}),
+    "VOIDED": frozenset({SessionState.FAILED, SessionState.EXPIRED, SessionState.VOIDED}),
+}
+
+
+async def _compare(pool: Pool, payment: Doubtful, standing: Standing) -> str:
+    if (standing.amount, standing.currency) != (payment.amount, payment.currency):
+        said = f"{standing.amount} {standing.currency} there, {payment.amount} {payment.currency} here"
+        return await _keep_issue(pool, payment, "another_amount", said)
+    if standing.state in _SAME[payment.status]:
+        if payment.refunds_done <= standing.refunded_amount <= payment.refunds_decided:
+            return "agreed"
+        said = f"{standing.refunded_amount} refunded there, {payment.refunds_done} here"
+        return await _keep_issue(pool, payment, "another_refund", said)
+    if payment.status == "SUCCEEDED":
+        return await _keep_issue(pool, payment, "not_paid_there", f"it is {standing.state} there")
+    event = event_of(
+        standing,
+        gateway=payment.gateway,
+        payment_id=payment.id,
+        booking_id=payment.booking_id,
+        known=payment.status,
+    )
+    if event is None:
+        return await _keep_issue(pool, payment, "still_open", "it is over here, and open there")
+    await settle(pool, event)
+    log.info("payment mended", payment_id=str(payment.id), was=payment.status, said=standing.state)
+    return "mended"
+
+
+# A session that was never given out, of a booking that is over: nobody can have been sent to pay it.
+_GIVE_UP = """
+UPDATE payment SET status = 'FAILED', settled_at = now()
+ WHERE show_id = $1 AND id = $2 AND status = 'OPENING' AND session_id IS NULL
+"""
+
+
+async def _give_up_opening(pool: Pool, payment: Doubtful) -> str:
+    if not payment.over:
+        return "agreed"
+    async with connection(pool) as conn:
+        await conn.execute(_GIVE_UP, payment.show_id, payment.id)
+    return "mended"
+
+
+# An issue is kept once; seen again, it is told anew, unless a person has settled it since.
+_KEEP = """
+INSERT INTO reconciliation_issue (show_id, payment_id, kind, detail) VALUES ($1, $2, $3, $4)
+ON CONFLICT (show_id, payment_id, kind) DO UPDATE SET detail = excluded.detail, last_seen_at = now()
+"""
+
+
+async def _keep_issue(pool: Pool, payment: Doubtful, kind: str, detail: str) -> str:
+    async with connection(pool) as conn:
+        await conn.execute(_KEEP, payment.show_id, payment.id, kind, detail)
+    log.error("gateway and books differ", payment_id=str(payment.id), kind=kind, detail=detail)
+    return "issues"

@@ -1,0 +1,213 @@
+"""Webhooks are hints: what they did not tell is asked for, mended or left for a person; and the ledger balances."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import make
+import msgspec
+import pytest
+
+from boxoffice.bookings.reconciliation import (
+    Reconciled,
+    count_to_look_at,
+    list_issues,
+    reconcile_finished,
+    reconcile_unfinished,
+)
+from boxoffice.payments.gateway import EventType, Gateway, GatewayDownError, Standing
+from boxoffice.payments.ledger import balances, disagreements
+from boxoffice.payments.refunds import send_refund
+from boxoffice.web.office import Office
+
+NOW = timedelta(0)
+
+
+class Case:
+    """An unpaid booking whose gateway's webhooks do not arrive."""
+
+    def __init__(self, office: Office, client: httpx.AsyncClient, wire: Any) -> None:
+        self.office, self.client, self.pool, self.wire = office, client, office.pool, wire
+
+    async def open(self) -> "Case":
+        self.show, self.buyer = await make.show(self.pool), await make.guest(self.client)
+        self.booking = await make.booking(self.client, self.buyer, self.show, self.show.seats[0])
+        self.session = await make.session(self.client, self.buyer, self.booking["id"])
+        self.id = UUID(self.booking["id"])
+        self.wire.other_end = None
+        return self
+
+    async def decide(self, what: EventType) -> None:
+        assert self.office.simulated is not None
+        await self.office.simulated.decide(self.session["sessionId"], what)
+
+    async def ask(self) -> Reconciled:
+        return await reconcile_unfinished(self.pool, self.office.gateways, patience=NOW)
+
+    async def ask_of_yesterday(self) -> Reconciled:
+        return await reconcile_finished(self.pool, self.office.gateways, datetime.now(UTC) - timedelta(days=1))
+
+    async def status(self) -> tuple[str, str]:
+        found = await self.pool.fetchrow(
+            "SELECT b.status, p.status AS paid FROM booking b JOIN payment p ON p.booking_id = b.id WHERE b.id = $1",
+            self.id,
+        )
+        assert found is not None
+        return found["status"], found["paid"]
+
+    async def accounts(self) -> dict[str, int]:
+        async with self.pool.acquire() as conn:
+            assert await disagreements(conn) == []
+            return {account.account: account.balance for account in await balances(conn)}
+
+    async def issues(self) -> list[str]:
+        async with self.pool.acquire() as conn:
+            return [issue.kind for issue in await list_issues(conn)]
+
+    def say(self, **lies: Any) -> None:
+        """Have the gateway say other things of its sessions when asked."""
+        self.office.gateways["fake"] = Liar(self.office.gateways["fake"], lies)
+
+
+class Liar:
+    """The gateway, which says what it is told to."""
+
+    def __init__(self, inner: Gateway, lies: dict[str, Any]) -> None:
+        self.inner, self.lies = inner, lies
+        self.name, self.page_origins, self.captures_at_once = inner.name, inner.page_origins, inner.captures_at_once
+        self.open_session, self.capture, self.void = inner.open_session, inner.capture, inner.void
+        self.refund, self.close, self.verify = inner.refund, inner.close, inner.verify
+
+    async def fetch(self, session_id: str) -> Standing:
+        if self.lies.get("down"):
+            raise GatewayDownError("no answer")
+        return msgspec.structs.replace(await self.inner.fetch(session_id), **self.lies)
+
+
+@pytest.fixture
+async def case(office: Office, client: httpx.AsyncClient, wire: Any) -> Case:
+    return await Case(office, client, wire).open()
+
+
+async def test_a_lost_success_is_asked_for_and_confirms(case: Case) -> None:
+    await case.decide(EventType.SUCCESS)
+    assert await case.status() == ("PENDING", "OPEN")
+    assert (await case.ask()).mended == 1
+    assert await case.status() == ("CONFIRMED", "SUCCEEDED")
+    assert await case.accounts() == {"gateway": make.PRICE, "sales": -make.PRICE}
+
+
+async def test_the_webhook_that_comes_after_all_changes_nothing(case: Case, app: Any) -> None:
+    await case.decide(EventType.SUCCESS)
+    await case.ask()
+    event = make.event(case.session, case.booking["id"])
+    assert (await make.deliver(case.client, event)).json() == {"status": "ignored"}
+    assert await case.accounts() == {"gateway": make.PRICE, "sales": -make.PRICE}
+
+
+async def test_a_lost_success_that_is_too_late_is_refunded(case: Case) -> None:
+    await case.decide(EventType.SUCCESS)
+    await case.pool.execute("UPDATE booking SET expires_at = now() - interval '1 h'")
+    await case.pool.execute("UPDATE show_seat SET taken_until = now() - interval '1 h' WHERE booking_id = $1", case.id)
+    other = await make.guest(case.client)
+    await make.booking(case.client, other, case.show, case.show.seats[0])
+    assert (await case.ask()).mended == 1
+    refund = await case.pool.fetchrow("SELECT show_id, id, reason FROM refund")
+    assert refund is not None
+    assert refund["reason"] == "paid_too_late"
+    assert await case.accounts() == {"gateway": make.PRICE, "owed": -make.PRICE}
+    await send_refund(case.pool, case.office.gateways, refund["show_id"], refund["id"])
+    assert await case.accounts() == {"gateway": 0, "owed": 0}
+
+
+async def test_a_session_that_outlives_its_booking_is_closed_at_the_gateway(case: Case) -> None:
+    cancelled = await case.client.patch(f"/api/v1/bookings/{case.id}/cancel", headers=case.buyer.headers)
+    assert cancelled.status_code == 200
+    assert (await reconcile_unfinished(case.pool, case.office.gateways)).mended == 1
+    assert await case.status() == ("CANCELLED", "EXPIRED")
+    assert (await case.office.gateways["fake"].fetch(case.session["sessionId"])).state.final
+
+
+async def test_one_that_is_open_and_awaited_is_left_alone_and_not_asked_again_at_once(case: Case) -> None:
+    assert await case.ask() == Reconciled(asked=1, agreed=1)
+    assert await case.ask() == Reconciled()
+    assert await case.status() == ("PENDING", "OPEN")
+
+
+async def test_a_gateway_that_is_down_is_asked_another_time(case: Case) -> None:
+    case.say(down=True)
+    assert await case.ask() == Reconciled(asked=1, unanswered=1)
+    assert await case.status() == ("PENDING", "OPEN")
+
+
+async def test_a_payment_that_was_opened_nowhere_is_given_up_with_its_booking(case: Case) -> None:
+    await case.pool.execute("UPDATE payment SET status = 'OPENING', session_id = NULL, payment_url = NULL")
+    await case.pool.execute("UPDATE booking SET status = 'EXPIRED', ended_at = now()")
+    assert (await case.ask()).mended == 1
+    assert await case.status() == ("EXPIRED", "FAILED")
+
+
+async def test_a_payment_that_failed_here_and_succeeded_there_is_found_in_the_night(case: Case) -> None:
+    await case.decide(EventType.SUCCESS)
+    await case.pool.execute("UPDATE payment SET status = 'EXPIRED', settled_at = now()")
+    assert await case.ask() == Reconciled()
+    assert (await case.ask_of_yesterday()).mended == 1
+    assert await case.status() == ("CONFIRMED", "SUCCEEDED")
+    assert await case.ask_of_yesterday() == Reconciled(asked=1, agreed=1)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"amount": 1}, "another_amount"),
+        ({"currency": "USD"}, "another_amount"),
+        ({"state": "expired"}, "not_paid_there"),
+        ({"refunded_amount": 100}, "another_refund"),
+    ],
+)
+async def test_what_cannot_be_mended_waits_for_a_person(case: Case, said: dict[str, Any], kind: str) -> None:
+    await case.decide(EventType.SUCCESS)
+    await case.ask()
+    case.say(**said)
+    for _ in range(2):
+        assert (await case.ask_of_yesterday()).issues == 1
+    assert await case.issues() == [kind]
+    assert await count_to_look_at(case.pool) == 1
+    await case.pool.execute("UPDATE reconciliation_issue SET resolved_at = now()")
+    assert await count_to_look_at(case.pool) == 0
+    assert await case.status() == ("CONFIRMED", "SUCCEEDED")
+
+
+async def test_the_ledger_follows_a_refund_from_its_decision_to_the_gateway_and_back(case: Case) -> None:
+    await case.decide(EventType.SUCCESS)
+    await case.ask()
+    answer = await case.client.post(f"/api/v1/payments/refund/{case.id}", headers=case.buyer.headers)
+    assert answer.status_code == 200
+    assert await case.accounts() == {"gateway": make.PRICE, "owed": -make.PRICE, "sales": 0}
+    refund_id = UUID(answer.json()["refundId"])
+    await send_refund(case.pool, case.office.gateways, case.show.id, refund_id)
+    assert await case.accounts() == {"gateway": 0, "owed": 0, "sales": 0}
+
+
+async def test_the_ledger_is_only_added_to(case: Case) -> None:
+    await case.decide(EventType.SUCCESS)
+    await case.ask()
+    for statement in (
+        "UPDATE ledger_entry SET amount = amount + 1",
+        "DELETE FROM ledger_entry",
+        "TRUNCATE ledger_entry",
+    ):
+        with pytest.raises(asyncpg.RestrictViolationError):
+            await case.pool.execute(statement)
+
+
+async def test_a_movement_that_the_rows_do_not_know_is_found(case: Case) -> None:
+    await case.decide(EventType.SUCCESS)
+    await case.ask()
+    await case.pool.execute("UPDATE payment SET amount = amount + 1")
+    async with case.pool.acquire() as conn:
+        (found,) = await disagreements(conn)
+    assert (found.held_by_rows, found.held_by_ledger) == (make.PRICE + 1, make.PRICE)
+    assert await count_to_look_at(case.pool) == 1
