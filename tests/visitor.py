@@ -34,6 +34,11 @@ class Visitor:
         self.caller = entry.caller
         return self
 
+    def with_session(self, token: str) -> "Visitor":
+        """With a cookie from wherever it may be."""
+        self._cookies.set("boxoffice", token)
+        return self
+
     @property
     def id(self) -> UUID:
         assert self.caller is not None
@@ -79,7 +84,10 @@ class Visitor:
         self._client.cookies.clear()
         for line in page.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
-            self._cookies.set(name, value)
+            if "Max-Age=0;" not in line:
+                self._cookies.set(name, value)
+            elif name in self._cookies:
+                self._cookies.delete(name)
         if token := re.search(r'<meta name="csrf" content="([^"]+)">', page.text):
             self._csrf = html.unescape(token[1])
         self.page = page
