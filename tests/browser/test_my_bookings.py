@@ -108,6 +108,25 @@ async def test_by_night(box_office: BoxOffice, visitors: Visitors) -> None:
     await visit.look("bookings-dark", full=True)
 
 
+async def test_in_hindi(box_office: BoxOffice, visitors: Visitors) -> None:
+    visit = await visitors("phone", viewport={"width": 360, "height": 740})
+    buyer = Buyer(visit)
+    path = await buyer.book_best(await box_office.show())
+    await buyer.press("हिन्दी")
+    await expect(buyer.page.locator("html")).to_have_attribute("lang", "hi")
+    await buyer.see("to-pay")
+    await expect(buyer.page.get_by_role("button", name="₹900")).to_be_visible()
+    await visit.look("checkout-hindi", full=True)
+    await buyer.tap(buyer.page.get_by_role("button", name="₹900"))
+    await buyer.press(re.compile("^Pay ₹"))
+    await buyer.see("ticket")
+    await visit.look("ticket-hindi", full=True)
+    for name, address in (("refund", f"{path}/refund"), ("bookings", "/bookings")):
+        await visit.goto(address)
+        await visit.look(f"{name}-hindi", full=True)
+        assert await buyer.page.evaluate("document.documentElement.scrollWidth") <= 360, address
+
+
 async def test_nothing_is_wider_than_a_small_phone(box_office: BoxOffice, visitors: Visitors) -> None:
     visit = await visitors("phone", viewport={"width": 360, "height": 640})
     buyer = Buyer(visit)
