@@ -30,6 +30,22 @@ def sleepy_box_office(
         yield BoxOffice(made, pages_pool)
 
 
+async def test_a_gateway_that_is_down_is_told_and_tried_again(
+    visitors: Visitors, pages_dsn: str, pages_pool: Pool, tmp_path: Path
+) -> None:
+    with started(tmp_path / "data", "serve", DATABASE_URL=pages_dsn, FAKE_GATEWAY_FAIL_RATE="1") as down:
+        visit = await visitors("phone", url=down.url)
+        visit.allow("503")
+        buyer = Buyer(visit)
+        await buyer.book_best(await BoxOffice(down, pages_pool).show())
+        for _ in range(2):
+            await buyer.press(re.compile("[Pp]ay ₹"))
+            await expect(buyer.page.get_by_text("The payment company does not answer just now.")).to_be_visible()
+        await visit.look("gateway-down", full=True)
+        await buyer.press("हिन्दी")
+        await buyer.see("to-pay")
+
+
 @pytest.mark.parametrize("device", ["phone", "desktop"])
 async def test_declined_and_then_paid(box_office: BoxOffice, visitors: Visitors, device: Device) -> None:
     visit = await visitors(device)

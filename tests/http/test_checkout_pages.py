@@ -311,6 +311,9 @@ async def test_a_gateway_that_does_not_take_it_leaves_the_seats_and_a_way_to_try
     assert page.headers.get("retry-after") == ("7" if status == 503 else None)
     assert words in visitor.text
     assert "Try again: pay ₹250" in visitor.text
+    again = await visitor.get(f"/bookings/{booking_id}/pay")
+    assert (again.status_code, again.headers["location"]) == (303, f"/bookings/{booking_id}")
+    await visitor.get(f"/bookings/{booking_id}")
     office.gateways["fake"] = working
     assert (
         (await visitor.post(f"/bookings/{booking_id}/pay")).headers["location"].startswith("http://box-office.test/api")

@@ -94,6 +94,12 @@ async def pay(
     return go(session.payment_url)
 
 
+@get(["/bookings/{booking_id:uuid}/pay", "/bookings/{booking_id:uuid}/cancel"], sync_to_thread=False)
+def lead_back(booking_id: FromPath[UUID]) -> Redirect:
+    """Whoever reloads, bookmarks or comes back to the address of a form sees the booking."""
+    return go(f"/bookings/{booking_id}")
+
+
 @post("/bookings/{booking_id:uuid}/cancel")
 async def cancel(request: PageRequest, office: NamedDependency[Office], booking_id: FromPath[UUID]) -> Redirect:
     """Give an unpaid booking up; where it is not unpaid any more, its page says what it is."""
@@ -107,7 +113,7 @@ async def cancel(request: PageRequest, office: NamedDependency[Office], booking_
     return go(f"/bookings/{booking_id}")
 
 
-ROUTES: Final[list[Any]] = [show_booking, tell_state, pay, cancel]
+ROUTES: Final[list[Any]] = [show_booking, tell_state, pay, lead_back, cancel]
 
 
 async def booking_page(

@@ -34,8 +34,9 @@ function countDown(timer) {
 }
 
 function show() {
-  // In place of this page: the Back button is not to lead through what was.
-  location.replace(location.href);
+  // In place of this page: the Back button is not to lead through what was. Asked for anew and by GET, also where this
+  // page was the answer to a form.
+  location.replace(location.pathname.replace(/\/pay$/, "") + location.search);
 }
 
 const timer = document.querySelector("[data-seconds-left]");
