@@ -65,6 +65,14 @@ fuzz: export FUZZ_LONG := 1
 fuzz: $(READY)          ## the API against its own document, with every role, at length; FUZZ_SEED=… repeats a run
 	$(BIN)/pytest -q -s tests/fuzz $(ARGS)
 
+.PHONY: faults mutations
+faults: export FAULTS_LONG := 1
+faults: $(READY)        ## buyers buy while processes die, lines break, clocks jump; some fifteen minutes
+	$(BIN)/pytest -q -s tests/faults $(ARGS)
+
+mutations: $(READY)     ## rules broken on purpose, one at a time: a test must notice each; some ten minutes
+	$(BIN)/python tests/faults/mutations.py $(ARGS)
+
 check: $(READY)         ## what must hold before a commit: format, lint, types, layers, tidiness, pure rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ import httpx
 import make
 from asking import DONE, SEATS, SEVERAL, WHICH, WHO, SeatsMachine
 from house import House
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 from imagined import STAGES, Payment
@@ -264,6 +264,8 @@ def test_any_course_of_events_is_as_the_model_says(dsn: str) -> None:
     chosen = int(os.environ.get("MODEL_SEED") or random.SystemRandom().randrange(2**32))
     examples, steps = int(os.environ.get("MODEL_EXAMPLES", "25")), int(os.environ.get("MODEL_STEPS", "40"))
     print(f"MODEL_SEED={chosen} MODEL_EXAMPLES={examples} MODEL_STEPS={steps}")  # noqa: T201  (to bring it back)
+    # Whoever only wants to know whether there is a failure (tests/faults/mutations.py) need not wait for the shortest.
+    phases = [Phase.generate] if os.environ.get("MODEL_SHRINK") == "0" else [Phase.generate, Phase.shrink]
     DONE.clear()
     with House(dsn) as house:
         machine = type("OfThisHouse", (Machine,), {"house": house})
@@ -273,6 +275,7 @@ def test_any_course_of_events_is_as_the_model_says(dsn: str) -> None:
                 max_examples=examples,
                 stateful_step_count=steps,
                 deadline=None,
+                phases=phases,
                 database=None,
                 print_blob=True,
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

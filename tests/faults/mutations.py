@@ -1,0 +1,145 @@
+"""Breaks the box office on purpose, one rule at a time, in a copy: each time a test must notice.
+
+    python tests/faults/mutations.py [NAME …]
+
+prints which test caught which mutation, and fails if one was caught by none. It also fails where a mutation no longer
+fits the code: then it must be written anew.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MODEL = "tests/properties/test_box_office.py"
+PARTS = ("src", "tests", "models", "examples", "benchmarks", "pyproject.toml", "README.md")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One rule, broken: in ``file``, ``rule`` becomes ``broken``; ``tests`` must fail."""
+
+    name: str
+    file: str
+    rule: str
+    broken: str
+    tests: str = MODEL
+
+
+MUTATIONS = (
+    Mutation(
+        "claim: the second look, under the locks, is left out",
+        "seating/claims.py",
+        "s.held_since,\n           {_CLAIMABLE} AS claimable",
+        "s.held_since,\n           true AS claimable",
+        "tests/concurrency/test_claims.py",
+    ),
+    Mutation(
+        "claim: a seat that anybody holds can be had",
+        "seating/claims.py",
+        "OR (s.holder_id = w.user_id AND s.booking_id IS NULL)",
+        "OR (s.booking_id IS NULL)",
+    ),
+    Mutation(
+        "settlement: a late payment takes seats that are somebody else's",
+        "seating/leases.py",
+        "WHERE NOT (ours OR free)",
+        "WHERE false",
+    ),
+    Mutation(
+        "settlement: money that bought no seat is kept",
+        "bookings/settlement.py",
+        "    await refund_whole_payment(\n        conn,",
+        "    refund_whole_payment(\n        conn,",
+    ),
+    Mutation(
+        "webhook record: an event is not recognised when it comes again",
+        "bookings/settlement.py",
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "VALUES ($1, $2, $3 || gen_random_uuid(), $4, $5, $6, $7, $8)",
+    ),
+    Mutation(
+        "refund decision: made without the booking's lock",
+        "bookings/cancellation.py",
+        '_LOCK: Final = f"""{_LOOK}   FOR UPDATE OF b',
+        '_LOCK: Final = f"""{_LOOK}',
+        "tests/features/test_bookings.py",
+    ),
+    Mutation(
+        "refund decision: the same however near the show is",
+        "bookings/refund_policy.py",
+        "return 50 if left >= self.half_before else 0",
+        "return 100",
+    ),
+    Mutation(
+        "lease expiry: a lease that ran out still counts",
+        "seating/claims.py",
+        '"s.taken_until <= now() OR',
+        "\"s.taken_until = '-infinity' OR",
+    ),
+    Mutation(
+        "booking expiry: one whose time is over can still be cancelled and paid as if it were not",
+        "bookings/cancellation.py",
+        "AND status = 'PENDING' AND expires_at > now()",
+        "AND status = 'PENDING'",
+    ),
+    Mutation(
+        "idempotency: the answer is not kept with the change",
+        "seating/claims.py",
+        "WHERE g.key IS NOT NULL",
+        "WHERE false",
+    ),
+)
+
+
+def main(wanted: list[str]) -> int:
+    """Apply each mutation whose name contains one of the words; the number of those that nobody noticed."""
+    unnoticed = 0
+    for mutation in MUTATIONS:
+        if wanted and not any(word in mutation.name for word in wanted):
+            continue
+        began = time.monotonic()
+        caught = _caught_by(mutation)
+        unnoticed += caught is None
+        verdict = f"caught by {caught}" if caught else "NOBODY NOTICED"
+        print(f"{mutation.name}\n    {verdict} ({time.monotonic() - began:.0f} s)", flush=True)  # noqa: T201  (the report)
+    return unnoticed
+
+
+def _caught_by(mutation: Mutation) -> str | None:
+    """The first test that failed."""
+    with tempfile.TemporaryDirectory(prefix="boxoffice-mutation-") as folder:
+        copy = Path(folder)
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, copy / part)
+        broken = copy / "src" / "boxoffice" / mutation.file
+        text = broken.read_text(encoding="utf-8")
+        if text.count(mutation.rule) != 1:
+            raise SystemExit(f"{mutation.name}: the code has changed, and this mutation must follow it")
+        broken.write_text(text.replace(mutation.rule, mutation.broken), encoding="utf-8")
+        done = subprocess.run(  # noqa: S603  (our own tests)
+            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutation.tests.split()],
+            cwd=copy,
+            env=os.environ | {"PYTHONPATH": str(copy / "src"), "MODEL_EXAMPLES": "200", "MODEL_SHRINK": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    failed = re.search(r"^FAILED (\S+)", done.stdout, re.MULTILINE)
+    if done.returncode not in {0, 1}:
+        raise SystemExit(done.stdout[-3_000:] + done.stderr[-1_000:])
+    return failed[1] if failed else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
