@@ -9,6 +9,7 @@ import httpx
 import make
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from paper import Sheet, events_of
 
 from boxoffice.postgres.pool import Pool
 from boxoffice.tickets.codes import verify
@@ -98,3 +99,45 @@ async def test_of_no_booking_there_are_none(client: httpx.AsyncClient, booking_i
     buyer = await make.guest(client)
     answer = await client.get(f"/api/v1/bookings/{booking_id}/tickets", headers=buyer.headers)
     assert answer.status_code == (400 if booking_id == "x" else 404)
+
+
+async def test_they_come_as_a_sheet_to_print(client: httpx.AsyncClient, pool: Pool) -> None:
+    show, buyer = await make.show(pool), await make.guest(client)
+    booking = await make.paid_booking(client, buyer, show, *show.seats[:2])
+    path = f"/api/v1/bookings/{booking['id']}/tickets.pdf"
+    answer = await client.get(path, headers=buyer.headers)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert answer.headers["content-disposition"] == f'inline; filename="tickets-{booking["id"]}.pdf"'
+    sheet = Sheet(answer.content)
+    assert sorted(sheet.scanned()) == sorted(
+        ticket["code"] for ticket in (await tickets(client, buyer, booking["id"]))["tickets"]
+    )
+    in_hindi = await client.get(path, headers=buyer.headers | {"Accept-Language": "hi-IN,hi;q=0.9,en;q=0.5"})
+    assert Sheet(in_hindi.content).text != sheet.text
+
+
+async def test_the_show_comes_for_a_calendar(client: httpx.AsyncClient, pool: Pool) -> None:
+    show, buyer = await make.show(pool), await make.guest(client)
+    booking = await make.paid_booking(client, buyer, show, *show.seats[:2])
+    answer = await client.get(f"/api/v1/bookings/{booking['id']}/calendar.ics", headers=buyer.headers)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
+    (event,) = events_of(answer.content)
+    starts_at = await pool.fetchval("SELECT starts_at FROM show WHERE id = $1", show.id)
+    assert starts_at.replace(microsecond=0) == event.DTSTART
+    assert event["URL"] == f"http://box-office.test/bookings/{booking['id']}"
+
+
+@pytest.mark.parametrize("file", ["tickets.pdf", "calendar.ics"])
+async def test_files_are_for_the_owner_of_a_paid_booking(client: httpx.AsyncClient, pool: Pool, file: str) -> None:
+    show, buyer = await make.show(pool), await make.guest(client)
+    booking = await make.booking(client, buyer, show, show.seats[0])
+    path = f"/api/v1/bookings/{booking['id']}/{file}"
+
+    assert (await client.get(path, headers=buyer.headers)).status_code == 409
+    assert (await client.get(path, headers=(await make.guest(client)).headers)).status_code == 404
+    assert (await client.get(path)).status_code == 401

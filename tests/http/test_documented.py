@@ -296,6 +296,8 @@ PROVOKED: list[tuple[str, str, Provoke]] = [
     ("screenLayout", "screen_not_found", called("GET", "/api/v1/seats/screens/{unknown}")),
     ("tickets", "booking_not_found", called("GET", "/api/v1/bookings/{unknown}/tickets")),
     ("tickets", "booking_without_tickets", tickets_unpaid),
+    ("ticketsPdf", "booking_not_found", called("GET", "/api/v1/bookings/{unknown}/tickets.pdf")),
+    ("calendarEntry", "booking_not_found", called("GET", "/api/v1/bookings/{unknown}/calendar.ics")),
     ("checkIn", "forbidden", called("POST", "/api/v1/tickets/check-in", json={"code": "x"})),
     ("checkIn", "bad_ticket_code", lambda world: scan(world, "x")),
     ("checkIn", "ticket_not_found", scan_unknown),

@@ -143,6 +143,15 @@ def _settings_read() -> Iterator[str]:
                 pass
 
 
+def test_migrations_follow_each_other_one_by_one() -> None:
+    versions = sorted((ROOT / "src/boxoffice/postgres/migrations/versions").glob("[0-9]*.py"))
+    said = [re.findall(r'^(?:down_)?revision = (?:"(\d+)"|None)$', path.read_text(), re.MULTILINE) for path in versions]
+
+    numbers = [f"{number:04d}" for number in range(1, len(versions) + 1)]
+    assert [path.name[:4] for path in versions] == numbers
+    assert said == [list(pair) for pair in zip(numbers, ["", *numbers], strict=False)]
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")), ids=name)
 def test_a_decision_says_why_and_what_enforces_it(path: Path) -> None:
     headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)

@@ -1,5 +1,6 @@
 """Tickets, and checking them in at the door."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
@@ -8,14 +9,17 @@ import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
 from litestar.params import Body as BodyOf
-from litestar.params import FromPath
+from litestar.params import FromPath, HeaderParameter
 from msgspec import Meta
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller
 from boxoffice.bookings.reading import BookedMovie, BookedShow, BookedTheatre, BookingNotFoundError, Named
 from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, UnidentifiedError
+from boxoffice.languages import Language, choose_language
 from boxoffice.postgres.pool import Connection, connection
 from boxoffice.tickets.admission import (
     Admission,
@@ -26,8 +30,10 @@ from boxoffice.tickets.admission import (
     TicketRefundedError,
     check_in,
 )
+from boxoffice.tickets.calendar_entry import calendar_entry
 from boxoffice.tickets.codes import BadTicketCodeError, TicketedSeat, TicketKey, TicketKeys
 from boxoffice.tickets.issue import NoTicketsError, SeatOnTicket, ShowOnTicket, Ticket, Tickets, tickets_of
+from boxoffice.tickets.pdf import tickets_pdf
 from boxoffice.tickets.qr import qr_svg
 from boxoffice.web.api.bookings import owner
 from boxoffice.web.documentation import NEEDS_NOTHING
@@ -89,6 +95,20 @@ _ADMISSION: Final = Admission(
         start_time=_SHOW.start_time,
     ),
 )
+PDF_TYPE: Final = "application/pdf"
+CALENDAR_TYPE: Final = "text/calendar"
+
+
+def _file(media_type: str, description: str, begins: str) -> ResponseSpec:
+    return ResponseSpec(
+        data_container=bytes,
+        media_type=media_type,
+        generate_examples=False,
+        description=description,
+        examples=[Example(id="example", value=begins)],
+    )
+
+
 OF_A_PAID_BOOKING: Final = problems(MalformedError, UnidentifiedError, BookingNotFoundError, NoTicketsError)
 
 
@@ -106,6 +126,73 @@ async def tickets(
     """One ticket for each seat that the booking has paid for and not given back. Whoever shows its code goes in."""
     async with connection(office.pool) as conn:
         return await tickets_of(conn, office.ticket_keys, booking_id, owner=owner(caller))
+
+
+AcceptLanguage = Annotated[
+    str,
+    HeaderParameter(
+        name="Accept-Language", required=False, max_length=500, description="`hi` for Hindi, else English."
+    ),
+]
+
+
+@get(
+    "/bookings/{booking_id:str}/tickets.pdf",
+    operation_id="ticketsPdf",
+    summary="The tickets of a booking on a sheet to print",
+    tags=["tickets"],
+    guards=[signed_in],
+    media_type=PDF_TYPE,
+    responses={200: _file(PDF_TYPE, "One page, right on A4 and on Letter.", "%PDF-1.7 …")} | OF_A_PAID_BOOKING,
+)
+async def tickets_as_pdf(
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
+    booking_id: FromPath[UUID],
+    accept_language: AcceptLanguage = "",
+) -> Response[bytes]:
+    """A strip with its QR symbol for each seat, on one page whatever their number."""
+    async with connection(office.pool) as conn:
+        found = await tickets_of(conn, office.ticket_keys, booking_id, owner=owner(caller))
+    return await pdf_answer(found, choose_language(None, accept_language))
+
+
+async def pdf_answer(found: Tickets, language: Language) -> Response[bytes]:
+    """The sheet, as API and pages answer with it; drawn in a thread, since that takes 0.1 to 0.2 s."""
+    return _download(await asyncio.to_thread(tickets_pdf, found, language), PDF_TYPE, f"tickets-{found.booking_id}.pdf")
+
+
+@get(
+    "/bookings/{booking_id:str}/calendar.ics",
+    operation_id="calendarEntry",
+    summary="The show of a booking for a calendar",
+    tags=["tickets"],
+    guards=[signed_in],
+    media_type=CALENDAR_TYPE,
+    responses={200: _file(CALENDAR_TYPE, "One event.", "BEGIN:VCALENDAR …")} | OF_A_PAID_BOOKING,
+)
+async def calendar(
+    office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
+    booking_id: FromPath[UUID],
+    accept_language: AcceptLanguage = "",
+) -> Response[bytes]:
+    """An iCalendar file (RFC 5545). Its UID stays the same, so that taking it again replaces the entry."""
+    async with connection(office.pool) as conn:
+        found = await tickets_of(conn, office.ticket_keys, booking_id, owner=owner(caller))
+    return calendar_answer(found, choose_language(None, accept_language), office.settings.base_url)
+
+
+def calendar_answer(found: Tickets, language: Language, base_url: str) -> Response[bytes]:
+    """The calendar's entry, as API and pages answer with it."""
+    entry = calendar_entry(found, language, base_url=base_url, now=datetime.now(UTC))
+    return _download(entry, CALENDAR_TYPE, f"show-{found.booking_id}.ics")
+
+
+def _download(content: bytes, media_type: str, name: str) -> Response[bytes]:
+    # Never kept by a cache that others share: whoever has it goes in.
+    headers = {"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-store"}
+    return Response(content, media_type=media_type, headers=headers)
 
 
 class TicketKeySet(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,4 +264,4 @@ async def check_in_ticket(
     return answer(await idempotency.once(office.pool, key, admit), 200)
 
 
-ROUTES = [tickets, ticket_keys, check_in_ticket]
+ROUTES = [tickets, tickets_as_pdf, calendar, ticket_keys, check_in_ticket]

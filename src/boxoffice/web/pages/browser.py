@@ -20,9 +20,9 @@ from litestar.handlers.base import BaseRouteHandler
 
 from boxoffice.accounts import Caller, Entry, InvalidTokenError
 from boxoffice.errors import ForbiddenError
+from boxoffice.languages import Language, choose_language
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
-from boxoffice.web.pages.languages import Language, choose_language
 
 AnyConnection = ASGIConnection[Any, Any, Any, State]
 PageRequest = Request[Any, Any, State]

@@ -24,10 +24,10 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from markupsafe import Markup
 
+from boxoffice.formats import Formats, formats_in
+from boxoffice.languages import LANGUAGES, Language, texts_in
 from boxoffice.web.office import Office
 from boxoffice.web.pages.browser import CSRF_FIELD, PageRequest, browser_of
-from boxoffice.web.pages.formats import Formats, formats_in
-from boxoffice.web.pages.languages import LANGUAGES, Language, texts_in
 from boxoffice.web.pages.own_name import own_name_of
 
 WEB: Final = Path(__file__).parents[1]

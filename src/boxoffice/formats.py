@@ -11,7 +11,7 @@ from babel.dates import format_date, format_time, get_timezone_gmt
 from babel.lists import format_list
 from babel.numbers import format_currency, format_decimal, get_currency_precision
 
-from boxoffice.web.pages.languages import Language, texts_in
+from boxoffice.languages import Language, texts_in
 
 DAY_NEAR: Final = "EEE d MMM"
 DAY_IN_FULL: Final = "EEEE d MMMM y"
@@ -79,6 +79,10 @@ class Formats:
     def local_date(self, moment: datetime, zone: str) -> str:
         """The day in the zone: "Sat 31 Jan"."""
         return format_date(moment.astimezone(ZoneInfo(zone)).date(), DAY_NEAR, locale=self._locale)
+
+    def local_date_in_full(self, moment: datetime, zone: str) -> str:
+        """The day in the zone, with its year: "Saturday 31 January 2026"."""
+        return format_date(moment.astimezone(ZoneInfo(zone)).date(), DAY_IN_FULL, locale=self._locale)
 
     def local_day(self, moment: datetime, zone: str, now: datetime | None = None) -> str:
         """The day in the zone as one says it: "Today", "Tomorrow", else "Sat 31 Jan"."""
