@@ -7,9 +7,9 @@ from litestar.params import URLEncodedBody
 from litestar.response import Redirect
 
 from boxoffice.errors import MalformedError
+from boxoffice.languages import LANGUAGES
 from boxoffice.web.fields import Body
 from boxoffice.web.pages.browser import CITY_LENGTH_MAX, PageRequest, browser_of
-from boxoffice.web.pages.languages import LANGUAGES
 from boxoffice.web.pages.page import go, local_path
 
 
