@@ -7,12 +7,12 @@ import pytest
 from babel.messages.extract import extract_from_dir  # pyright: ignore[reportUnknownVariableType]
 from babel.messages.pofile import read_po
 
-from boxoffice.web.pages.languages import CATALOGUES, DOMAIN, ENGLISH, LANGUAGES, Language, texts_in
+from boxoffice.languages import CATALOGUES, DOMAIN, ENGLISH, LANGUAGES, Language, texts_in
 
 ROOT = Path(__file__).parents[2]
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None}
 # As babel.cfg has it for `make texts`.
-METHODS = [("boxoffice/web/pages/**.py", "python"), ("boxoffice/web/templates/**.html", "jinja2")]
+METHODS = [("boxoffice/**.py", "python"), ("boxoffice/web/templates/**.html", "jinja2")]
 OPTIONS = {"boxoffice/web/templates/**.html": {"trimmed": "true", "silent": "false"}}
 OTHERS = [language for language in LANGUAGES.values() if language != ENGLISH]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}")

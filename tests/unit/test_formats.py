@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from boxoffice.web.pages.formats import Formats
-from boxoffice.web.pages.languages import ENGLISH, HINDI, choose_language
+from boxoffice.formats import Formats
+from boxoffice.languages import ENGLISH, HINDI, choose_language
 
 IN_ENGLISH = Formats(ENGLISH)
 IN_HINDI = Formats(HINDI)
