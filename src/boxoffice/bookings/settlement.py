@@ -57,7 +57,7 @@ async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], No
         "payment event",
         event_id=event.event_id,
         type=event.event_type,
-        booking_id=str(event.booking_id),
+        booking_id=str(books.booking_id),
         **msgspec.to_builtins(settled),
     )
     return settled

@@ -11,7 +11,7 @@ from boxoffice.bookings.reading import Booking
 from boxoffice.bookings.states import BookingStatus
 from boxoffice.payments.gateway import SaidOutcome
 
-LIVE: Final = frozenset({"OPENING", "OPEN"})
+LIVE: Final = frozenset({"OPENING", "OPEN", "AUTHORISED", "VOIDING"})
 """States of a payment of which an event may still tell."""
 _SAID: Final[dict[str, SaidOutcome]] = {said: said for said in get_args(SaidOutcome)}
 _DECIDED: Final = frozenset({"paid", "declined", "expired"})
@@ -60,6 +60,9 @@ def stage_of(booking: Booking, said: SaidOutcome | None) -> Stage:
 
 
 def _unpaid(booking: Booking, said: SaidOutcome | None) -> Stage:
+    if booking.payment is not None and booking.payment.status == "AUTHORISED":
+        # Set aside by the gateway's own word, and being taken: there is nothing to pay any more.
+        return Stage.WAITING
     if _may_be_told_of(booking):
         return Stage.WAITING if said in _DECIDED else Stage.TO_PAY
     failed = booking.payment is not None and booking.payment.status == "FAILED"

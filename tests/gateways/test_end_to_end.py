@@ -1,0 +1,212 @@
+"""A purchase through each real gateway's own forms, from the session to the refund, over our HTTP and their doubles."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import make
+import msgspec
+import pytest
+from razorpay_double import RazorpayDouble
+from rigs import Line, RazorpayRig, StripeRig
+from stripe_double import StripeDouble
+
+from boxoffice.bookings.authorisation import SETTLE_AUTHORISATION
+from boxoffice.bookings.capture import settle_authorisation
+from boxoffice.bookings.reconciliation import reconcile_unfinished
+from boxoffice.payments.gateway import EventType, GatewayRefusedError
+from boxoffice.payments.ledger import disagreements
+from boxoffice.payments.refunds import send_refund
+from boxoffice.payments.stripe_money import from_stripe, to_stripe
+from boxoffice.settings import Settings
+from boxoffice.web.office import Office
+
+Bench = StripeRig | RazorpayRig
+
+
+@pytest.fixture(params=["checkout", "payment_intent", "razorpay"])
+def way(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def settings(settings: Settings, way: str) -> Settings:
+    name = "razorpay" if way == "razorpay" else "stripe"
+    return msgspec.structs.replace(settings, payment_gateway=name)
+
+
+@pytest.fixture
+async def bench(way: str, office: Office) -> AsyncIterator[Bench]:
+    """The gateway in the office, before its double."""
+    if way == "razorpay":
+        theirs = RazorpayDouble()
+        line = Line(theirs.transport())
+        async with httpx.AsyncClient(transport=line) as http:
+            made: Bench = RazorpayRig(http, line, theirs)
+            office.gateways["razorpay"] = made.gateway
+            yield made
+        return
+    double = StripeDouble()
+    line = Line(double.transport())
+    async with httpx.AsyncClient(transport=line) as http:
+        made = StripeRig(http, line, double, "checkout" if way == "checkout" else "payment_intent")
+        office.gateways["stripe"] = made.gateway
+        yield made
+
+
+class Purchase:
+    """An unpaid booking with an open session at the gateway."""
+
+    def __init__(self, office: Office, client: httpx.AsyncClient, bench: Bench) -> None:
+        self.office, self.client, self.bench, self.pool = office, client, bench, office.pool
+        self.told = 0
+
+    async def open(self) -> "Purchase":
+        self.show, self.buyer = await make.show(self.pool), await make.guest(self.client)
+        self.booking = await make.booking(self.client, self.buyer, self.show, *self.show.seats[:2])
+        self.session = await make.session(self.client, self.buyer, self.booking["id"])
+        return self
+
+    async def hear(self, *, backwards: bool = False) -> list[str]:
+        """Everything that the gateway has told since, each event twice."""
+        fresh = (await self.bench.told())[self.told :]
+        self.told += len(fresh)
+        said: list[str] = []
+        for headers, body in reversed(fresh) if backwards else fresh:
+            for _ in range(2):
+                answer = await self.client.post(
+                    f"/api/v1/payments/webhook/{self.bench.gateway.name}", content=body, headers=headers
+                )
+                assert answer.status_code == 200, answer.text
+                said.append(answer.json()["status"])
+        return said
+
+    async def work(self) -> None:
+        jobs = await self.pool.fetch(
+            "DELETE FROM procrastinate_jobs WHERE task_name = $1 RETURNING args", SETTLE_AUTHORISATION
+        )
+        for job in jobs:
+            args = {key: UUID(value) for key, value in job["args"].items()}
+            await settle_authorisation(self.pool, self.office.gateways, args["show_id"], args["payment_id"])
+        for refund in await self.pool.fetch("SELECT show_id, id FROM refund WHERE status = 'PENDING'"):
+            await send_refund(self.pool, self.office.gateways, refund["show_id"], refund["id"])
+
+    async def seen(self) -> tuple[str, str]:
+        found = await make.see(self.client, self.buyer, self.booking["id"])
+        return found["status"], found["payment"]["status"]
+
+    async def ledger_agrees(self) -> bool:
+        async with self.pool.acquire() as conn:
+            return await disagreements(conn) == []
+
+
+@pytest.fixture
+async def purchase(office: Office, client: httpx.AsyncClient, bench: Bench) -> Purchase:
+    return await Purchase(office, client, bench).open()
+
+
+async def test_bought_and_given_back_in_parts(purchase: Purchase) -> None:
+    await purchase.bench.decline(purchase.session["sessionId"])
+    assert set(await purchase.hear()) <= {"ignored"}
+    await purchase.bench.pay(purchase.session["sessionId"])
+    await purchase.hear()
+    await purchase.work()
+    await purchase.hear()
+    assert await purchase.seen() == ("CONFIRMED", "SUCCEEDED")
+    for seat in purchase.show.seats[:2]:
+        answer = await purchase.client.post(
+            f"/api/v1/payments/refund/{purchase.booking['id']}",
+            json={"showSeatIds": [str(seat)]},
+            headers=purchase.buyer.headers,
+        )
+        assert answer.status_code == 200, answer.text
+        await purchase.work()
+        await purchase.hear(backwards=True)
+    assert await purchase.seen() == ("REFUNDED", "REFUNDED")
+    standing = await purchase.bench.gateway.fetch(purchase.session["sessionId"])
+    assert standing.refunded_amount == 2 * make.PRICE
+    assert await purchase.ledger_agrees()
+
+
+async def test_events_out_of_order_end_the_same(purchase: Purchase) -> None:
+    await purchase.bench.pay(purchase.session["sessionId"])
+    await reconcile_unfinished(purchase.pool, purchase.office.gateways, patience=timedelta(0))
+    await purchase.work()
+    await purchase.hear(backwards=True)
+    assert await purchase.seen() == ("CONFIRMED", "SUCCEEDED")
+    assert await purchase.pool.fetchval("SELECT count(*) FROM refund") == 0
+    assert await purchase.ledger_agrees()
+
+
+async def test_a_booking_that_ended_has_its_page_closed_at_the_gateway(purchase: Purchase) -> None:
+    cancelled = await purchase.client.patch(
+        f"/api/v1/bookings/{purchase.booking['id']}/cancel", headers=purchase.buyer.headers
+    )
+    assert cancelled.status_code == 200
+    assert (await reconcile_unfinished(purchase.pool, purchase.office.gateways)).mended == 1
+    assert (await purchase.bench.gateway.fetch(purchase.session["sessionId"])).state.final
+    assert (await purchase.seen())[0] == "CANCELLED"
+
+
+async def test_a_forged_event_is_401_and_nothing_happens(purchase: Purchase) -> None:
+    await purchase.bench.pay(purchase.session["sessionId"])
+    for _, body in await purchase.bench.told():
+        forged = purchase.bench.signed(body, secret="whsec_somebody_elses")
+        answer = await purchase.client.post(
+            f"/api/v1/payments/webhook/{purchase.bench.gateway.name}", content=body, headers=forged
+        )
+        assert answer.status_code == 401
+    assert (await purchase.seen())[0] == "PENDING"
+
+
+async def test_a_dispute_waits_for_a_person(purchase: Purchase) -> None:
+    if not isinstance(purchase.bench, StripeRig):
+        pytest.skip("the double of Razorpay has no disputes")
+    await purchase.bench.pay(purchase.session["sessionId"])
+    await purchase.hear()
+    await purchase.work()
+    await purchase.hear()
+    purchase.bench.double.dispute(purchase.session["sessionId"])
+    assert await purchase.hear() == ["processed", "duplicate"]
+    kept = await purchase.pool.fetchrow(
+        "SELECT outcome, needs_look FROM payment_event WHERE event_type = $1", EventType.DISPUTED
+    )
+    assert kept is not None
+    assert (kept["outcome"], kept["needs_look"]) == ("disputed", True)
+    assert await purchase.seen() == ("CONFIRMED", "SUCCEEDED")
+
+
+async def test_a_refund_that_does_not_arrive_is_owed_again(purchase: Purchase) -> None:
+    if not isinstance(purchase.bench, StripeRig):
+        pytest.skip("the double of Razorpay pays back at once")
+    await purchase.bench.pay(purchase.session["sessionId"])
+    await purchase.hear()
+    await purchase.work()
+    purchase.bench.double.refund_status = "pending"
+    await purchase.client.post(f"/api/v1/payments/refund/{purchase.booking['id']}", headers=purchase.buyer.headers)
+    await purchase.work()
+    (refund_id,) = purchase.bench.double.refunds
+    for status, ours in (("succeeded", "SUCCEEDED"), ("failed", "FAILED")):
+        purchase.bench.double.finish_refund(refund_id, status)
+        await purchase.hear()
+        assert await purchase.pool.fetchval("SELECT status FROM refund") == ours
+        assert await purchase.ledger_agrees()
+
+
+def test_amounts_are_counted_as_stripe_counts_them() -> None:
+    cases: dict[str, tuple[int, int]] = {
+        "INR": (25_000, 25_000),
+        "JPY": (500, 500),
+        "KRW": (12_000, 12_000),
+        "ISK": (500, 50_000),
+        "UGX": (500, 50_000),
+        "MGA": (50_000, 500),
+        "KWD": (5_120, 5_120),
+    }
+    for currency, (ours, theirs) in cases.items():
+        assert to_stripe(ours, currency) == theirs
+        assert from_stripe(theirs, currency.lower()) == ours
+    for currency, amount in (("KWD", 5_123), ("MGA", 50_001)):
+        with pytest.raises(GatewayRefusedError):
+            to_stripe(amount, currency)
