@@ -26,6 +26,8 @@ from database import FAKETIME
 from judge import settle, violations
 from scene import Scene, connect, crowd_of, open_scene, put_on_shows, tell, watch
 
+# A connection that was broken on purpose may be left to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 LONG = os.environ.get("FAULTS_LONG") == "1"
 ROUNDS = int(os.environ.get("FAULTS_ROUNDS", "1"))
 REFUSED_WITHIN_S = 2.0
