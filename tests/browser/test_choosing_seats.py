@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from browser.box_office import BoxOffice
 from browser.conftest import Visitors
-from browser.halls import come_near, enter, expect_seat, press, seat, taken_by_somebody, tap
+from browser.halls import come_near, enter, expect_seat, press, seat, stand_still, taken_by_somebody, tap
 from browser.visits import Visit
 
 BOOKING = re.compile(r"/bookings/[0-9a-f-]{36}$")
@@ -72,6 +72,8 @@ async def test_the_best_two_together_in_one_tap(visitors: Visitors, box_office: 
     names = (await page.locator("[data-names]").inner_text()).split(", ")
     assert names[0][0] == names[1][0]
     assert int(names[1][1:]) - int(names[0][1:]) == 1
+    # What the stream says of our own seats is no news.
+    await expect(page.locator("#whisper")).to_have_text(f"{', '.join(names)} held for you")
     await visit.look("show-best")
 
 
@@ -184,6 +186,8 @@ async def test_ten_seats_are_the_most(desktop: Visit, box_office: BoxOffice) -> 
     await page.locator("#count").select_option("10")
     await page.get_by_role("button", name="Best 10 together").click()
     await expect(page.locator('.hall-seats [data-is="mine"]')).to_have_count(10)
+    await page.get_by_role("button", name="Whole hall").click()
+    await stand_still(page)
 
     await press(page, show.seats[0])
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, expect
 
 SCREENSHOTS: Final = Path(__file__).parents[2] / "build" / "screenshots"
 Device = Literal["phone", "desktop"]
@@ -54,7 +54,13 @@ class Visit:
 
     async def look(self, name: str, *, full: bool = False) -> None:
         """Keep a screenshot of the page as ``name``, and hold the page against axe's rules."""
-        await self.page.screenshot(path=self.screenshot(name), full_page=full)
+        try:
+            await self.page.screenshot(path=self.screenshot(name), full_page=full)
+        except Error as error:
+            # Chromium gives up where a picture of a tall page takes it too long, on a machine that is busy.
+            if "Unable to capture screenshot" not in error.message:
+                raise
+            await self.page.screenshot(path=self.screenshot(name), full_page=full)
         found = await violations(self.page)
         assert not found, f"{name}: " + "\n".join(found)
 

@@ -6,9 +6,11 @@ from uuid import UUID
 
 import httpx
 import make
+import msgspec
 import pytest
 
 from boxoffice.postgres.pool import Pool
+from boxoffice.settings import OrphanRule, Settings
 
 PAGE = {"Accept": "text/html"}
 JSON = {"Accept": "application/json"}
@@ -38,6 +40,16 @@ class Browser:
         found = re.search(r'"once": "([0-9a-f]+)"|name="once" value="([0-9a-f]+)"', self.page)
         assert found
         return found[1] or found[2]
+
+
+@pytest.fixture
+def rule() -> OrphanRule:
+    return "off"
+
+
+@pytest.fixture
+def settings(settings: Settings, rule: OrphanRule) -> Settings:
+    return msgspec.structs.replace(settings, orphan_seats=rule)
 
 
 @pytest.fixture
@@ -194,6 +206,24 @@ async def test_modules_are_asked_for_again_and_what_changes_its_address_is_kept(
     assert "immutable" in style.headers["cache-control"]
     missing = await client.get("/static/css/nothing.css?v=0123456789ab")
     assert (missing.status_code, missing.headers["cache-control"]) == (404, "no-cache")
+
+
+@pytest.mark.parametrize("rule", ["warn"])
+async def test_a_seat_that_a_pick_leaves_alone_is_named(browser: Browser, show: make.Show) -> None:
+    # Rows of five: who takes the second to the fourth leaves the first and the last alone.
+    answer = await browser.send("hold", *show.seats[1:4])
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["alone"] == [str(show.seats[0]), str(show.seats[4])]
+
+
+@pytest.mark.parametrize("rule", ["refuse"])
+async def test_or_it_is_refused_with_a_word_why(browser: Browser, show: make.Show) -> None:
+    refused = await browser.send("hold", *show.seats[6:9])
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "orphan_seat")
+    page = await browser.send("hold", *show.seats[6:9], headers=PAGE)
+    assert "That would leave a single seat (B1, B5) that hardly anybody takes." in page.text
 
 
 async def test_a_booking_that_is_still_to_be_paid_is_pointed_out(browser: Browser, show: make.Show) -> None:

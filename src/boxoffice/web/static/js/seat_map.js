@@ -53,6 +53,8 @@ const touched = new Map();
 /** What anybody's map says of each seat, as we last heard. */
 const known = new Map();
 let stale = null;
+/** Whether we have asked for seats without knowing which: until the answer, seats that are taken may be ours. */
+let asking = false;
 
 /** For a while, our own answer goes before what the stream says of a seat; then it is held against it. */
 function touch(id) {
@@ -127,13 +129,16 @@ async function giveBack(seat) {
 async function takeBest(button) {
   button.disabled = true;
   voice.hush();
+  asking = true;
   const answer = await desk.best(Number(count.value));
+  asking = false;
   button.disabled = false;
+  for (const id of desk.ids) touch(id);
+  others([...known].map(([id, status]) => ({ id, status })), { spoken: false });
   if (!answer.ok) {
     refused(answer, []);
     return;
   }
-  for (const id of desk.ids) touch(id);
   navigator.vibrate?.(12);
   const seats = desk.ids.map((id) => hall.get(id)).filter(Boolean);
   void hall.places;
@@ -215,6 +220,7 @@ function others(seats, { spoken }) {
     if (seat.element.classList.contains("waiting") || (ours && is === "held")) continue;
     // A seat that we just gave back may still be told as held, by us; one that we just took, as free.
     if (recent && (ours || is === "held")) continue;
+    if (asking && is === "held") continue;
     // At the end of a hold of ours the desk says so itself, and offers to hold again.
     if (ours && is === "free" && desk.until.get(id) - desk.now < LAPSING_MS) continue;
     if (ours) gone.push(id);
