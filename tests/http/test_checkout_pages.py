@@ -236,6 +236,22 @@ async def test_cancelling_and_paying_all_the_same(visitor: Visitor, office: Offi
     assert "A payment came after this booking was cancelled" in visitor.text
 
 
+async def test_tickets_are_taken_along_once_there_are_any(visitor: Visitor, office: Office, pool: Pool) -> None:
+    show = await make.show(pool)
+    booking_id = await visitor.book(show, show.seats[0])
+    for name in ("tickets.pdf", "calendar.ics"):
+        early = await visitor.get(f"/bookings/{booking_id}/{name}")
+        assert (early.status_code, early.headers["location"]) == (303, f"/bookings/{booking_id}")
+    await visitor.get(f"/bookings/{booking_id}")
+    await visitor.post(f"/bookings/{booking_id}/pay")
+    await decide(office, pool, booking_id, EventType.SUCCESS)
+    for name, begins in (("tickets.pdf", b"%PDF-"), ("calendar.ics", b"BEGIN:VCALENDAR")):
+        taken = await visitor.get(f"/bookings/{booking_id}/{name}")
+        assert taken.status_code == 200
+        assert taken.content.startswith(begins)
+        assert taken.headers["cache-control"] == "private, no-store"
+
+
 async def test_a_paid_booking_is_not_cancelled(visitor: Visitor, office: Office, pool: Pool) -> None:
     show = await make.show(pool)
     booking_id = await visitor.book(show, show.seats[0])
@@ -254,7 +270,7 @@ async def test_somebody_elses_booking_does_not_exist(
     stranger, nobody = await Visitor(client, office).become_guest(), Visitor(client, office)
     for other in (stranger, nobody):
         await other.get("/")
-        for path in ("", "/state", "/refund"):
+        for path in ("", "/state", "/refund", "/tickets.pdf", "/calendar.ics"):
             assert (await other.get(f"/bookings/{booking_id}{path}")).status_code == 404, path
         for path in ("/pay", "/cancel"):
             await other.get("/")

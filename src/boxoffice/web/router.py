@@ -46,6 +46,7 @@ from boxoffice.web.pages import (
     show,
     sign_in,
 )
+from boxoffice.web.pages import tickets as take_along
 from boxoffice.web.pages.browser import know_browser
 from boxoffice.web.pages.failures import for_browsers
 from boxoffice.web.pages.page import PageMiddleware
@@ -82,6 +83,7 @@ PAGE_ROUTES: Final = [
     *show.ROUTES,
     *checkout.ROUTES,
     *my_bookings.ROUTES,
+    *take_along.ROUTES,
 ]
 
 
