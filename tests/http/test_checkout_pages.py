@@ -137,6 +137,21 @@ async def test_until_the_gateway_has_told_the_page_waits_and_says_so(
     assert state["stage"] == then
 
 
+async def test_money_that_is_set_aside_is_waited_for_whatever_was_said(
+    visitor: Visitor, office: Office, pool: Pool
+) -> None:
+    show = await make.show(pool)
+    booking_id = await visitor.book(show, show.seats[0])
+    await visitor.get(f"/bookings/{booking_id}")
+    await visitor.post(f"/bookings/{booking_id}/pay")
+    await pool.execute("UPDATE payment SET status = 'AUTHORISED' WHERE booking_id = $1", booking_id)
+    for said in ("", "?outcome=declined", "?outcome=cancelled"):
+        page = await visitor.get(f"/bookings/{booking_id}{said}")
+        assert 'data-stage="waiting"' in page.text
+        assert "Your money is set aside" in visitor.text
+        assert "not completed" not in visitor.text
+
+
 async def test_names_are_text_wherever_they_stand(visitor: Visitor, office: Office, pool: Pool) -> None:
     show = await make.show(pool)
     booking_id = await visitor.book(show, show.seats[0])
