@@ -30,10 +30,8 @@ from boxoffice.tickets.admission import (
     TicketRefundedError,
     check_in,
 )
-from boxoffice.tickets.calendar_entry import calendar_entry
 from boxoffice.tickets.codes import BadTicketCodeError, TicketedSeat, TicketKey, TicketKeys
 from boxoffice.tickets.issue import NoTicketsError, SeatOnTicket, ShowOnTicket, Ticket, Tickets, tickets_of
-from boxoffice.tickets.pdf import tickets_pdf
 from boxoffice.tickets.qr import qr_svg
 from boxoffice.web.api.bookings import owner
 from boxoffice.web.documentation import NEEDS_NOTHING
@@ -159,6 +157,9 @@ async def tickets_as_pdf(
 
 async def pdf_answer(found: Tickets, language: Language) -> Response[bytes]:
     """The sheet, as API and pages answer with it; drawn in a thread, since that takes 0.1 to 0.2 s."""
+    # What draws pages takes 20 MB: processes that are not asked for one do without.
+    from boxoffice.tickets.pdf import tickets_pdf  # noqa: PLC0415
+
     return _download(await asyncio.to_thread(tickets_pdf, found, language), PDF_TYPE, f"tickets-{found.booking_id}.pdf")
 
 
@@ -185,6 +186,9 @@ async def calendar(
 
 def calendar_answer(found: Tickets, language: Language, base_url: str) -> Response[bytes]:
     """The calendar's entry, as API and pages answer with it."""
+    # As the sheet's.
+    from boxoffice.tickets.calendar_entry import calendar_entry  # noqa: PLC0415
+
     entry = calendar_entry(found, language, base_url=base_url, now=datetime.now(UTC))
     return _download(entry, CALENDAR_TYPE, f"show-{found.booking_id}.ics")
 
