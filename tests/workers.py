@@ -126,6 +126,10 @@ async def _deliver_nothing(_: str, __: int) -> None:
     return None
 
 
+async def _send_nothing(_: UUID, __: UUID) -> None:
+    return None
+
+
 def make_jobs(
     pool: Pool,
     dsn: str,
@@ -133,9 +137,12 @@ def make_jobs(
     gateway: StubGateway | None = None,
     deliver: Callable[[str, int], Awaitable[None]] = _deliver_nothing,
     recurring: tuple[Recurring, ...] = (),
+    send_mail: Callable[[UUID, UUID], Awaitable[None]] = _send_nothing,
 ) -> Jobs:
     gateways: dict[str, Gateway] = {} if gateway is None else {"stub": gateway}
-    context = JobContext(pool=pool, gateways=gateways, expire_gateway_sessions=_nothing, deliver_webhook=deliver)
+    context = JobContext(
+        pool=pool, gateways=gateways, expire_gateway_sessions=_nothing, deliver_webhook=deliver, send_mail=send_mail
+    )
     return Jobs(dsn, context, recurring=recurring, pace=PACE)
 
 

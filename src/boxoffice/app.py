@@ -13,6 +13,9 @@ from boxoffice import logs, settings
 from boxoffice.accounts import Accounts
 from boxoffice.bookings.reconciliation import Report, reconcile_now
 from boxoffice.jobs import JobContext, Jobs
+from boxoffice.mail.folder import FolderMailer
+from boxoffice.mail.mailer import Mailer
+from boxoffice.mail.smtp import SmtpMailer
 from boxoffice.payments.fake import FakeBehaviour, FakeGateway
 from boxoffice.payments.gateway import Gateway
 from boxoffice.payments.razorpay import RazorpayGateway
@@ -23,6 +26,8 @@ from boxoffice.seating.live import LiveSeats
 from boxoffice.seating.usher import Usher
 from boxoffice.settings import Settings
 from boxoffice.tickets.codes import TicketKeys
+from boxoffice.tickets.letters import default_sender
+from boxoffice.tickets.post import Post
 from boxoffice.web.hot import HotWeb
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
@@ -56,6 +61,7 @@ async def work(chosen: Settings, dsn: str) -> None:
             gateways={fake.name: fake, **real_gateways(chosen, http)},
             expire_gateway_sessions=fake.expire_lapsed,
             deliver_webhook=fake.deliver,
+            send_mail=post_of(chosen, pool).send,
         )
         await Jobs(dsn, context).work()
 
@@ -125,6 +131,24 @@ def fake_gateway(chosen: Settings, pool: Pool, http: httpx.AsyncClient) -> FakeG
             reorder=chosen.fake_gateway_reorder,
             authorise_first=chosen.fake_gateway_authorise_first,
         ),
+    )
+
+
+def post_of(chosen: Settings, pool: Pool) -> Post:
+    """What sends letters: through a mail server; else into a folder, which in production must be asked for."""
+    mailer: Mailer | None = None
+    if chosen.smtp_url:
+        mailer = SmtpMailer(chosen.smtp_url)
+    elif chosen.mail_dir is not None or not chosen.production:
+        mailer = FolderMailer(chosen.mail_dir or chosen.data_dir / "mail")
+    else:
+        log.warning("SMTP_URL is not set: no e-mail is sent")
+    return Post(
+        pool=pool,
+        mailer=mailer,
+        keys=TicketKeys(chosen.ticket_secrets),
+        base_url=chosen.base_url,
+        sender=chosen.mail_from or default_sender(chosen.base_url),
     )
 
 

@@ -25,6 +25,7 @@ from boxoffice import idempotency
 from boxoffice.bookings import expiry, reconciliation
 from boxoffice.bookings.authorisation import SETTLE_AUTHORISATION
 from boxoffice.bookings.capture import settle_authorisation
+from boxoffice.mail.outbox import MAIL_QUEUE, SEND_MAIL
 from boxoffice.payments.gateway import Gateway
 from boxoffice.payments.refunds import SEND_REFUND, send_refund
 from boxoffice.payments.webhooks import DELIVER_WEBHOOK
@@ -42,6 +43,8 @@ class JobContext:
     """`FakeGateway.expire_lapsed`: gateways are known to the composition root alone."""
     deliver_webhook: Callable[[str, int], Awaitable[None]]
     """`FakeGateway.deliver`."""
+    send_mail: Callable[[UUID, UUID], Awaitable[None]]
+    """`Post.send`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,9 @@ class Pace:
 RECONCILED_WITHIN: Final = timedelta(hours=26)
 """Yesterday, and a little of the day before: a run that comes late leaves no gap."""
 CONCURRENCY: Final = 8
+MAIL_CONCURRENCY: Final = 2
+"""Letters sent at once; they have a worker of their own, so that a slow mail server keeps no refund waiting."""
+DEFAULT_QUEUE: Final = "default"
 CONNECTIONS_MAX: Final = 4
 """Of the queue itself; the jobs use the pool of the office."""
 
@@ -153,6 +159,8 @@ MONEY_BACKOFF: Final = Backoff(first_s=1, longest_s=600, attempts=1000)
 """A gateway that is down for a weekend still gets its refunds: 1,000 attempts take about a week."""
 CAPTURE_BACKOFF: Final = Backoff(first_s=1, longest_s=60, attempts=10_000)
 """Well within `CAPTURE_LEASE`, so that seats stay kept while their money is taken: 10,000 attempts take a week."""
+MAIL_BACKOFF: Final = Backoff(first_s=5, longest_s=1800, attempts=200)
+"""For days; a letter gives up sooner by itself (`GIVEN_UP_AFTER_HOURS`), and says so."""
 TIDY_BACKOFF: Final = Backoff(first_s=5, longest_s=300, attempts=5)
 """Tidying comes round again by itself; this is for the daily ones."""
 
@@ -181,6 +189,7 @@ class Jobs:
         self.app.task(name=SEND_REFUND, retry=MONEY_BACKOFF)(self._send_refund)
         self.app.task(name=DELIVER_WEBHOOK, retry=MONEY_BACKOFF)(self._deliver_webhook)
         self.app.task(name=SETTLE_AUTHORISATION, retry=CAPTURE_BACKOFF)(self._settle_authorisation)
+        self.app.task(name=SEND_MAIL, queue=MAIL_QUEUE, retry=MAIL_BACKOFF)(self._send_mail)
         for job in recurring:
             self._recur(job)
 
@@ -229,18 +238,23 @@ class Jobs:
         await reconciliation.count_to_look_at(self.context.pool)
 
     async def _run_worker(self) -> None:
-        async with self.app.open_async():
-            await self.app.run_worker_async(
-                concurrency=CONCURRENCY,
-                fetch_job_polling_interval=self.pace.poll_s,
-                shutdown_graceful_timeout=self.pace.shutdown_s,
-                listen_notify=True,
-                delete_jobs=DeleteJobCondition.SUCCESSFUL,
-                install_signal_handlers=False,
-                update_heartbeat_interval=self.pace.heartbeat_s,
-                stalled_worker_timeout=self.pace.dead_after_s,
-                worker_middleware=[_log_failure],
-            )
+        async with self.app.open_async(), asyncio.TaskGroup() as workers:
+            workers.create_task(self._run_queue(DEFAULT_QUEUE, CONCURRENCY))
+            workers.create_task(self._run_queue(MAIL_QUEUE, MAIL_CONCURRENCY))
+
+    async def _run_queue(self, queue: str, concurrency: int) -> None:
+        await self.app.run_worker_async(
+            queues=[queue],
+            concurrency=concurrency,
+            fetch_job_polling_interval=self.pace.poll_s,
+            shutdown_graceful_timeout=self.pace.shutdown_s,
+            listen_notify=True,
+            delete_jobs=DeleteJobCondition.SUCCESSFUL,
+            install_signal_handlers=False,
+            update_heartbeat_interval=self.pace.heartbeat_s,
+            stalled_worker_timeout=self.pace.dead_after_s,
+            worker_middleware=[_log_failure],
+        )
 
     async def _send_refund(self, show_id: str, refund_id: str) -> None:
         await send_refund(self.context.pool, self.context.gateways, UUID(show_id), UUID(refund_id))
@@ -250,6 +264,9 @@ class Jobs:
 
     async def _deliver_webhook(self, delivery_id: str, attempt: int) -> None:
         await self.context.deliver_webhook(delivery_id, attempt)
+
+    async def _send_mail(self, show_id: str, mail_id: str) -> None:
+        await self.context.send_mail(UUID(show_id), UUID(mail_id))
 
     def _recur(self, job: Recurring) -> None:
         async def run(timestamp: int) -> None:  # noqa: ARG001  (the library's: the time this run is for)

@@ -1,10 +1,12 @@
 """The settings, read once from the environment: a bad value stops the start with a clear line."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,6 +22,8 @@ DEVELOPMENT_SECRET_KEY: Final = "development-only-secret-key-0123456789"  # noqa
 DEVELOPMENT_WEBHOOK_SECRET: Final = "development-only-webhook-secret"  # noqa: S105  (refused in production)
 HOLD_MINUTES_MAX: Final = 15.0
 """A hold is renewed up to this long from when it was first taken (spec, section 5)."""
+
+_SENDER: Final = re.compile(r'([^<>"@\x00-\x1f\x7f]+ <[^<>\s@]+@[A-Za-z0-9.-]+>|[^<>\s@]+@[A-Za-z0-9.-]+)', re.ASCII)
 
 Number = TypeVar("Number", int, float)
 Choice = TypeVar("Choice", bound=str)
@@ -69,6 +73,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fake_gateway_reorder: bool = False
     fake_gateway_authorise_first: bool = False
     fake_gateway_webhook_url: str = ""
+    smtp_url: str = ""
+    mail_from: str = ""
+    mail_dir: Path | None = None
     log_format: Literal["console", "json"] = "console"
 
     @property
@@ -136,6 +143,9 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         fake_gateway_reorder=read.choice("FAKE_GATEWAY_REORDER", ("0", "1"), "0") == "1",
         fake_gateway_authorise_first=read.choice("FAKE_GATEWAY_AUTHORISE_FIRST", ("0", "1"), "0") == "1",
         fake_gateway_webhook_url=read.url("FAKE_GATEWAY_WEBHOOK_URL"),
+        smtp_url=read.smtp_url("SMTP_URL"),
+        mail_from=read.sender("MAIL_FROM"),
+        mail_dir=read.folder("MAIL_DIR"),
         log_format=read.choice("LOG_FORMAT", ("console", "json"), "json" if environment == "production" else "console"),
     )
     if settings.refund_half_before > settings.refund_full_before:
@@ -226,6 +236,27 @@ class _Reader:
         if value and not value.startswith(("http://", "https://")):
             raise SettingsError(f"{name}: an address that begins with http:// or https://, please")
         return value.rstrip("/")
+
+    def smtp_url(self, name: str) -> str:
+        value = self.text(name, "")
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if value and not good:
+            raise SettingsError(f"{name}: an address like smtp://user:password@host:587 or smtps://…, please")
+        return value
+
+    def sender(self, name: str) -> str:
+        value = self.text(name, "")
+        if value and not _SENDER.fullmatch(value):
+            raise SettingsError(f"{name}: like Box office <tickets@cinema.example>, please")
+        return value
+
+    def folder(self, name: str) -> Path | None:
+        value = self.text(name, "")
+        return Path(value) if value else None
 
     def database_url(self, name: str) -> str | None:
         value = self.text(name, "")

@@ -39,8 +39,17 @@ WORKER = """
         async def nothing() -> int:
             return 0
 
+        async def send_nothing(_: object, __: object) -> None:
+            return None
+
         pool = await connect_pool(dsn, size=2)
-        context = JobContext(pool=pool, gateways={}, expire_gateway_sessions=nothing, deliver_webhook=deliver)
+        context = JobContext(
+            pool=pool,
+            gateways={},
+            expire_gateway_sessions=nothing,
+            deliver_webhook=deliver,
+            send_mail=send_nothing,
+        )
         pace = Pace(poll_s=0.1, heartbeat_s=0.2, dead_after_s=1.0, shutdown_s=10.0)
         await Jobs(dsn, context, recurring=(), pace=pace).work()
         await pool.close()

@@ -66,6 +66,7 @@ async def test_examples_of_requests_are_accepted(document: dict[str, Any], world
         assert answer.json() == {"status": "processed"}, answer.text
         tried |= {"webhook", "gatewayWebhook"}
     await send("simulatePayment", sessionId=session["sessionId"])
+    await send("setContact", bookingId=booking["id"])
     (ticket,) = (await tickets_of(world, booking["id"]))[:1]
     (scanned,) = request_examples(by_name["checkIn"])
     await send("checkIn", as_manager=True, **{scanned["code"]: ticket["code"]})
@@ -296,6 +297,7 @@ PROVOKED: list[tuple[str, str, Provoke]] = [
     ("screenLayout", "screen_not_found", called("GET", "/api/v1/seats/screens/{unknown}")),
     ("tickets", "booking_not_found", called("GET", "/api/v1/bookings/{unknown}/tickets")),
     ("tickets", "booking_without_tickets", tickets_unpaid),
+    ("setContact", "booking_not_found", called("PUT", "/api/v1/bookings/{unknown}/contact", json={"locale": "en"})),
     ("ticketsPdf", "booking_not_found", called("GET", "/api/v1/bookings/{unknown}/tickets.pdf")),
     ("calendarEntry", "booking_not_found", called("GET", "/api/v1/bookings/{unknown}/calendar.ics")),
     ("checkIn", "forbidden", called("POST", "/api/v1/tickets/check-in", json={"code": "x"})),

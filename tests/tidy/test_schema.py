@@ -12,6 +12,8 @@ TABLES_OF_A_SHOW = (
     "refund",
     "refund_seat",
     "ticket_admission",
+    "booking_contact",
+    "mail",
     "ledger_entry",
     "reconciliation_issue",
 )

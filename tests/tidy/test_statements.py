@@ -41,6 +41,8 @@ READ_AS = {
     "boxoffice.payments.refunds": {"Refund": ("_LIST",), "_Unsent": ("_UNSENT",)},
     "boxoffice.payments.sessions": {"Payment": ("_RESERVE", "_OPENED", "_PAYMENTS")},
     "boxoffice.seating.claims": {"_Verdict": ("CLAIM",)},
+    "boxoffice.mail.contact": {"Contact": ("_CONTACT",)},
+    "boxoffice.mail.outbox": {"Letter": ("_CLAIM",)},
     "boxoffice.tickets.admission": {"_Booked": ("_LOCK",), "_Scanned": ("_SEAT",)},
     "boxoffice.seating.holds": {"HeldSeat": ("_HELD_BY",)},
     "boxoffice.seating.seat_map": {"SeatRow": ("_SEATS",)},

@@ -110,6 +110,19 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
         {"http://localhost:9/hook": "http://localhost:9/hook"},
         ["localhost:9"],
     ),
+    "SMTP_URL": (
+        "smtp_url",
+        "",
+        {"smtp://mail": "smtp://mail", "smtps://u:p%40@mail.example:465": "smtps://u:p%40@mail.example:465"},
+        ["mail:25", "http://mail", "smtp://", "smtp://mail:99999", "smtp://mail:x", "smtp://[mail"],
+    ),
+    "MAIL_FROM": (
+        "mail_from",
+        "",
+        {"a@b.example": "a@b.example", "Regal <tickets@regal.example>": "Regal <tickets@regal.example>"},
+        ["Regal", "<>", "a@b.example\r\nBcc: c@d.example", "A <a@b.example", "a b@c.example"],
+    ),
+    "MAIL_DIR": ("mail_dir", None, {"letters": Path("letters")}, []),
     "LOG_FORMAT": ("log_format", "console", {"json": "json", "console": "console"}, ["xml", "JSON"]),
 }
 

@@ -3,6 +3,7 @@
 from typing import Final
 from uuid import UUID
 
+from boxoffice.mail.outbox import Occasion, tell
 from boxoffice.payments.refunds import queue_refund
 from boxoffice.postgres.pool import Connection
 
@@ -30,4 +31,5 @@ async def refund_whole_payment(
     refund_id: UUID = await conn.fetchval(_REFUND, show_id, booking_id, payment_id, amount, currency, reason)
     if amount > 0:
         await queue_refund(conn, show_id, refund_id)
+        await tell(conn, Occasion.REFUNDED, show_id, booking_id, refund_id)
     return refund_id

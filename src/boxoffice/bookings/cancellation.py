@@ -13,6 +13,7 @@ import msgspec
 
 from boxoffice.bookings.refund_policy import Quote, RefundPolicy
 from boxoffice.errors import ConflictError
+from boxoffice.mail.outbox import Occasion, tell
 from boxoffice.payments.refunds import queue_refund
 from boxoffice.postgres.pool import Connection, Row, row
 from boxoffice.seating.leases import give_back_seats
@@ -232,6 +233,7 @@ async def _refund(conn: Connection, show_id: UUID, booking_id: UUID, reckoned: R
         await conn.execute(_ALL_REFUNDED, show_id, booking_id)
     if quote.refund_amount > 0:
         await queue_refund(conn, show_id, decided["id"])
+    await tell(conn, Occasion.REFUNDED, show_id, booking_id, decided["id"])
     return RefundDecision(
         booking_id=booking_id,
         refund_id=decided["id"],

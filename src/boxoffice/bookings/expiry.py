@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from boxoffice.mail.outbox import Occasion, tell_all
 from boxoffice.postgres.pool import Pool, transaction
 
 BATCH_MAX: Final = 500
@@ -19,15 +20,22 @@ WITH lapsed AS (
     UPDATE booking b SET status = 'EXPIRED', ended_at = b.expires_at
       FROM lapsed
      WHERE b.show_id = lapsed.show_id AND b.id = lapsed.id
-    RETURNING b.id
+    RETURNING b.show_id, b.id
 )
-SELECT count(*) FROM expired
+SELECT show_id, id FROM expired
 """
 
 
 async def expire_lapsed(pool: Pool) -> int:
-    """Mark bookings whose time ran out as EXPIRED; how many."""
-    return await _in_batches(pool, _EXPIRE)
+    """Mark bookings whose time ran out as EXPIRED, and have their buyers told; how many."""
+    done = 0
+    while True:
+        async with transaction(pool) as conn:
+            expired = await conn.fetch(_EXPIRE, BATCH_MAX)
+            await tell_all(conn, Occasion.EXPIRED, [(one["show_id"], one["id"]) for one in expired])
+        done += len(expired)
+        if len(expired) < BATCH_MAX:
+            return done
 
 
 # Folds the seat lines of bookings long over into the booking itself, where its history still shows them.
@@ -58,14 +66,10 @@ SELECT count(*) FROM archived
 
 async def archive_ended(pool: Pool) -> int:
     """Archive the seat lines of bookings that ended unpaid `ARCHIVE_AFTER_DAYS` ago; how many bookings."""
-    return await _in_batches(pool, _ARCHIVE)
-
-
-async def _in_batches(pool: Pool, statement: str) -> int:
     done = 0
     while True:
         async with transaction(pool) as conn:
-            batch = await conn.fetchval(statement, BATCH_MAX) or 0
+            batch = await conn.fetchval(_ARCHIVE, BATCH_MAX) or 0
         done += batch
         if batch < BATCH_MAX:
             return done

@@ -17,6 +17,7 @@ from boxoffice.bookings.authorisation import authorised, let_go
 from boxoffice.bookings.automatic_refund import refund_whole_payment
 from boxoffice.bookings.books import LIVE, SET_ASIDE, Books, Effect
 from boxoffice.bookings.states import AfterSuccess, BookingStatus, expiry_after_failure, on_success
+from boxoffice.mail.outbox import Occasion, tell
 from boxoffice.payments.gateway import EventType, GatewayEvent
 from boxoffice.payments.refunds import mark_refund_failed, mark_refunded
 from boxoffice.postgres.pool import Connection, Pool, constraint_of, row, transaction
@@ -179,6 +180,7 @@ async def _succeeded(conn: Connection, event: GatewayEvent, books: Books) -> Eff
     confirm = after is AfterSuccess.CONFIRM
     await conn.execute(_PAID, books.show_id, books.payment_id, event.gateway_ref, confirm)
     if confirm:
+        await tell(conn, Occasion.CONFIRMED, books.show_id, books.booking_id)
         return Effect(outcome="confirmed")
     await refund_whole_payment(
         conn, books.show_id, books.booking_id, books.payment_id, books.amount, books.currency, after.value
@@ -228,6 +230,7 @@ async def _expired(conn: Connection, books: Books) -> Effect:
     await conn.execute(_CLOSE, books.show_id, books.payment_id, "EXPIRED")
     if await conn.fetchval(_EXPIRE, books.show_id, books.booking_id):
         await give_back_seats(conn, books.show_id, books.booking_id)
+        await tell(conn, Occasion.EXPIRED, books.show_id, books.booking_id)
         return Effect(outcome="expired")
     return Effect(outcome="session_expired")
 

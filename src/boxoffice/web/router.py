@@ -18,6 +18,7 @@ from boxoffice.web.api import (
     auth,
     best_seats,
     bookings,
+    contact,
     health,
     movies,
     payments,
@@ -71,6 +72,7 @@ API_ROUTES: Final = [
     *refunds.ROUTES,
     *webhooks.ROUTES,
     *tickets.ROUTES,
+    *contact.ROUTES,
     *fake_checkout.ROUTES,
 ]
 PAGE_ROUTES: Final = [
