@@ -132,7 +132,7 @@ CONCURRENCY: Final = 8
 MAIL_CONCURRENCY: Final = 2
 """Letters sent at once; they have a worker of their own, so that a slow mail server keeps no refund waiting."""
 DEFAULT_QUEUE: Final = "default"
-CONNECTIONS_MAX: Final = 4
+CONNECTIONS_MAX: Final = 6
 """Of the queue itself; the jobs use the pool of the office."""
 
 log = structlog.get_logger(__name__)

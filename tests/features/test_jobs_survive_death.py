@@ -130,4 +130,5 @@ async def test_a_worker_that_loses_its_database_starts_anew(pool: Pool, dsn: str
 
 
 async def _lives(pool: Pool) -> bool:
-    return await pool.fetchval("SELECT count(*) FROM procrastinate_workers") == 1
+    # One for each queue.
+    return await pool.fetchval("SELECT count(*) FROM procrastinate_workers") == 2
