@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from email.message import EmailMessage
 
 import httpx
@@ -84,14 +85,21 @@ async def test_a_server_that_is_not_there_is_down() -> None:
 async def test_a_server_that_says_nothing_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp, "SEND_TIMEOUT_S", 0.2)
 
-    async def mute(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(1)
+    over = asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        over.set()
 
     async with await asyncio.start_server(mute, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(MailDownError):
             await SmtpMailer(f"smtp://127.0.0.1:{port}").send(a_letter())
+        async with asyncio.timeout(10):
+            await over.wait()
 
 
 async def test_a_password_goes_over_no_open_line(box: Postbox, url: str) -> None:

@@ -19,10 +19,8 @@ from boxoffice.mail.outbox import Letter, Occasion, claim_letter, release_letter
 from boxoffice.payments.refunds import Refund, list_refunds
 from boxoffice.postgres.pool import Connection, Pool, connection
 from boxoffice.tickets import letters
-from boxoffice.tickets.calendar_entry import calendar_entry
 from boxoffice.tickets.codes import TicketKeys
 from boxoffice.tickets.issue import NoTicketsError, Tickets, tickets_of
-from boxoffice.tickets.pdf import tickets_pdf
 
 log = structlog.get_logger(__name__)
 
@@ -108,6 +106,10 @@ class Post:
         now = datetime.now(UTC)
         message["Date"] = format_datetime(now)
         if isinstance(told, Tickets):
+            # What draws pages takes 20 MB: processes that send no tickets do without.
+            from boxoffice.tickets.calendar_entry import calendar_entry  # noqa: PLC0415
+            from boxoffice.tickets.pdf import tickets_pdf  # noqa: PLC0415
+
             sheet = tickets_pdf(told, language)
             message.add_attachment(sheet, maintype="application", subtype="pdf", filename="tickets.pdf")
             entry = calendar_entry(told, language, base_url=self.base_url, now=now)
