@@ -9,14 +9,13 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any, cast
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import httpx
 import make
 import pytest
 from fasteners import InterProcessLock
+from ground import Wire, asgi, on_database, run_sql
 from litestar import Litestar
 from merchant import Receiver, make_gateway
 
@@ -26,15 +25,8 @@ from boxoffice.postgres import embedded
 from boxoffice.postgres.migrate import migrate
 from boxoffice.postgres.pool import Connection, Pool, connect_pool
 from boxoffice.settings import Settings
-from boxoffice.web.hot import HotWeb
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
-
-
-def on_database(server: str, name: str) -> str:
-    """The address of another database of the same server."""
-    parts = urlsplit(server)
-    return urlunsplit(parts._replace(path=f"/{name}"))
 
 
 def folder_of_run(controller_pid: int) -> Path:
@@ -103,14 +95,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     shutil.rmtree(folder_of_run(os.getpid()), ignore_errors=True)
 
 
-def run_sql(dsn: str, statement: str) -> None:
-    """One statement on a connection of its own, outside any event loop and transaction."""
-    import psycopg  # noqa: PLC0415  (only this needs a blocking driver)
-
-    with psycopg.connect(dsn, autocommit=True) as conn:
-        conn.execute(statement.encode())
-
-
 @pytest.fixture
 def dsn(server: str, template: str) -> Iterator[str]:
     """The address of this test's own database."""
@@ -149,22 +133,6 @@ def settings(dsn: str) -> Settings:
         # hand (`make.lapse`). Tests of the rule turn it on.
         orphan_seats="off",
     )
-
-
-def asgi(app: Litestar) -> httpx.ASGITransport:
-    """The way to an application of this process."""
-    return httpx.ASGITransport(cast("Any", HotWeb(app)), raise_app_exceptions=False)
-
-
-class Wire(httpx.AsyncBaseTransport):
-    """The fake gateway's way to the application of the same test: over ASGI, without a socket."""
-
-    other_end: httpx.AsyncBaseTransport | None = None
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self.other_end is None:
-            raise httpx.ConnectError("nobody is there")
-        return await self.other_end.handle_async_request(request)
 
 
 @pytest.fixture

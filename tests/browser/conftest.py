@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from conftest import on_database, run_sql
+from ground import on_database, run_sql
 from playwright.async_api import Browser
 from running import Running, started
 

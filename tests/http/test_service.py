@@ -13,7 +13,7 @@ import httpx
 import make
 import pytest
 import structlog
-from conftest import asgi
+from ground import asgi
 from prometheus_client.parser import text_string_to_metric_families
 
 from boxoffice.postgres.pool import Pool

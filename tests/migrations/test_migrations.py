@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from conftest import on_database, run_sql
+from ground import on_database, run_sql
 from procrastinate.schema import SchemaManager
 from running import BOXOFFICE, environment
 from sqlalchemy.exc import DBAPIError

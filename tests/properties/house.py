@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 import make
 import structlog
-from conftest import Wire, asgi
+from ground import Wire, asgi
 
 from boxoffice.app import assemble, fake_gateway
 from boxoffice.bookings.expiry import archive_ended, expire_lapsed

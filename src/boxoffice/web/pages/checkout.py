@@ -11,12 +11,15 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, QueryParameter, URLEncodedBody
 from litestar.response import Redirect
+from msgspec import Meta
 
 from boxoffice.accounts import Caller
 from boxoffice.bookings.cancellation import NotCancellableError, cancel_booking
 from boxoffice.bookings.reading import Booking, BookingNotFoundError, locate_booking, see_booking
+from boxoffice.errors import MalformedError
+from boxoffice.mail.contact import EMAIL_LENGTH_MAX, contact_of, set_contact
 from boxoffice.payments.gateway import GatewayDownError, GatewayRefusedError
 from boxoffice.payments.refunds import Refund, list_refunds
 from boxoffice.payments.sessions import NotPayableError
@@ -24,8 +27,9 @@ from boxoffice.postgres.pool import Connection, connection, transaction
 from boxoffice.tickets.issue import Ticket, tickets_of
 from boxoffice.web.api.bookings import owner
 from boxoffice.web.api.payments import session_to_pay
+from boxoffice.web.fields import Body
 from boxoffice.web.office import Office
-from boxoffice.web.pages.browser import PageRequest
+from boxoffice.web.pages.browser import PageRequest, browser_of
 from boxoffice.web.pages.page import go, render
 from boxoffice.web.pages.stages import Stage, poll_s, said_outcome, stage_of
 
@@ -48,6 +52,14 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     refunds: list[Refund]
     tickets: list[Ticket]
+    email: str
+    """Where the tickets go, as far as that is known; empty: nowhere."""
+
+
+class PayForm(Body, frozen=True, kw_only=True):
+    """What goes with Pay: where to send the tickets. Empty: to the account's address, if any; absent: as before."""
+
+    email: Annotated[str, Meta(max_length=EMAIL_LENGTH_MAX)] | None = None
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -77,9 +89,17 @@ async def tell_state(
 
 @post("/bookings/{booking_id:uuid}/pay")
 async def pay(
-    request: PageRequest, office: NamedDependency[Office], booking_id: FromPath[UUID]
+    request: PageRequest,
+    office: NamedDependency[Office],
+    booking_id: FromPath[UUID],
+    data: URLEncodedBody[PayForm],
 ) -> Redirect | Response[str]:
     """To the gateway's page, as often as it is asked for: a booking has one live session."""
+    if data.email is not None:
+        try:
+            await _write_to(request, office, booking_id, data.email)
+        except MalformedError:
+            return await booking_page(request, office, booking_id, status=400, trouble="bad-email", typed=data.email)
     try:
         session = await session_to_pay(office, caller_of(request), booking_id)
     except NotPayableError:
@@ -124,6 +144,7 @@ async def booking_page(
     outcome: str | None = None,
     status: int = 200,
     trouble: str | None = None,
+    typed: str | None = None,
 ) -> Response[str]:
     """The page of a booking of the visitor's, as things stand.
 
@@ -146,18 +167,29 @@ async def booking_page(
         poll_s=poll_s(seen.booking, stage),
         refunds=seen.refunds,
         tickets=seen.tickets,
+        email=seen.email if typed is None else typed,
     )
+
+
+async def _write_to(request: PageRequest, office: Office, booking_id: UUID, email: str) -> None:
+    async with transaction(office.pool) as conn:
+        show_id = await locate_booking(conn, booking_id, owner=_whose(request))
+        language = browser_of(request).language.code
+        await set_contact(conn, show_id, booking_id, email=email.strip() or None, locale=language)
 
 
 async def _see(conn: Connection, office: Office, booking_id: UUID, whose: UUID | None) -> Seen:
     booking, now = await see_booking(conn, booking_id, owner=whose)
     paid = booking.payment is not None
-    ticketed = stage_of(booking, None) is Stage.TICKET
+    stage = stage_of(booking, None)
+    ticketed, to_pay = stage is Stage.TICKET, stage in {Stage.TO_PAY, Stage.DECLINED}
+    contact = await contact_of(conn, booking.show_id, booking_id) if to_pay else None
     return Seen(
         booking=booking,
         now=now,
         refunds=await list_refunds(conn, booking.show_id, booking_id) if paid else [],
         tickets=(await tickets_of(conn, office.ticket_keys, booking_id, owner=whose)).tickets if ticketed else [],
+        email=(contact and contact.email) or "",
     )
 
 

@@ -1,0 +1,42 @@
+"""What tests stand on, beside the fixtures: databases of a server, and the way to an application without a socket.
+
+A module of its own, since several folders have a ``conftest``, and which of them that name means is chance.
+"""
+
+from typing import Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+from litestar import Litestar
+
+from boxoffice.web.hot import HotWeb
+
+
+def on_database(server: str, name: str) -> str:
+    """The address of another database of the same server."""
+    parts = urlsplit(server)
+    return urlunsplit(parts._replace(path=f"/{name}"))
+
+
+def run_sql(dsn: str, statement: str) -> None:
+    """One statement on a connection of its own, outside any event loop and transaction."""
+    import psycopg  # noqa: PLC0415  (only this needs a blocking driver)
+
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute(statement.encode())
+
+
+def asgi(app: Litestar) -> httpx.ASGITransport:
+    """The way to an application of this process."""
+    return httpx.ASGITransport(cast("Any", HotWeb(app)), raise_app_exceptions=False)
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """The fake gateway's way to the application of the same test: over ASGI, without a socket."""
+
+    other_end: httpx.AsyncBaseTransport | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.other_end is None:
+            raise httpx.ConnectError("nobody is there")
+        return await self.other_end.handle_async_request(request)
