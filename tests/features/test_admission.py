@@ -158,3 +158,31 @@ async def test_late_comers_are_let_in_until_the_end(
     )
     answer = await scan(client, staff, second)
     assert (answer.status_code, answer.json()["code"]) == (409, "show_over")
+
+
+async def test_who_has_gone_in_gets_no_money_back(
+    client: httpx.AsyncClient, show: make.Show, buyer: make.Buyer, staff: make.Buyer, booking: dict[str, Any]
+) -> None:
+    used, _ = await codes(client, buyer, booking["id"])
+    await scan(client, staff, used)
+    path = f"/api/v1/payments/refund/{booking['id']}"
+
+    answer = await client.post(path, headers=buyer.headers)
+    assert (answer.status_code, answer.json()["code"]) == (409, "seats_admitted")
+    assert answer.json()["showSeatIds"] == [str(show.seats[0])]
+    # The other seat is the buyer's to give back.
+    answer = await client.post(path, json={"showSeatIds": [str(show.seats[1])]}, headers=buyer.headers)
+    assert answer.status_code == 200
+
+
+async def test_a_seat_is_refunded_or_gone_into_whoever_is_first(
+    client: httpx.AsyncClient, pool: Pool, buyer: make.Buyer, staff: make.Buyer, booking: dict[str, Any]
+) -> None:
+    first, _ = await codes(client, buyer, booking["id"])
+    seat = {"showSeatIds": [str(await pool.fetchval("SELECT seat_id FROM booking_seat ORDER BY position LIMIT 1"))]}
+    path = f"/api/v1/payments/refund/{booking['id']}"
+    scanned, refunded = await asyncio.gather(
+        scan(client, staff, first), client.post(path, json=seat, headers=buyer.headers)
+    )
+
+    assert sorted([scanned.status_code, refunded.status_code]) == [200, 409]

@@ -234,6 +234,13 @@ async def scan_twice_with_one_key(world: World) -> httpx.Response:
     return answers[-1]
 
 
+async def refund_admitted(world: World) -> httpx.Response:
+    booking = await make.paid_booking(world.client, world.buyer, world.show, world.show.seats[0])
+    (ticket,) = await tickets_of(world, booking["id"])
+    await scan(world, ticket["code"])
+    return await refund(world, booking["id"])
+
+
 def called(method: str, path: str, *, by: str = "buyer", **request: Any) -> Provoke:
     """One request by somebody: a buyer, nobody, or a stranger with a bad token."""
 
@@ -276,6 +283,7 @@ PROVOKED: list[tuple[str, str, Provoke]] = [
     ("paymentStatus", "booking_not_found", called("GET", "/api/v1/payments/status/{unknown}")),
     ("refundBooking", "booking_not_refundable", refund_unpaid),
     ("refundBooking", "refund_window_closed", refund_late),
+    ("refundBooking", "seats_admitted", refund_admitted),
     ("refundBooking", "unknown_seats", refund_foreign),
     ("refundBooking", "refund_amount_changed", refund_changed),
     ("quoteRefund", "booking_not_refundable", quote_unpaid),

@@ -32,6 +32,12 @@ class NotRefundableError(ConflictError):
     code = "booking_not_refundable"
 
 
+class SeatsAdmittedError(ConflictError):
+    """Somebody has gone in with the tickets of these seats."""
+
+    code = "seats_admitted"
+
+
 class RefundWindowClosedError(ConflictError):
     """It is too late for a refund."""
 
@@ -150,11 +156,14 @@ async def refund_booking(
         NotRefundableError: the booking is not CONFIRMED.
         ForeignSeatsError: a seat is not, or no longer, the booking's.
         RefundWindowClosedError: the policy gives nothing back this close to the show.
+        SeatsAdmittedError: the ticket of a seat has been used.
         RefundChangedError: another amount than ``expected`` would come back.
     """
     locked = await conn.fetchrow(_LOCK, show_id, booking_id)
     reckoned = await _reckon(conn, show_id, booking_id, row(Paid, locked) if locked else None, seat_ids, policy)
     quote = reckoned.quote
+    if admitted := await conn.fetchval(_ADMITTED, show_id, booking_id, list(quote.by_seat)):
+        raise SeatsAdmittedError("the tickets of some seats have been used", showSeatIds=admitted)
     if quote.percentage == 0:
         raise RefundWindowClosedError("nothing is given back this close to the show", refundPercentage=0)
     if expected is not None and expected != quote.refund_amount:
@@ -164,6 +173,12 @@ async def refund_booking(
             refundPercentage=quote.percentage,
         )
     return await _refund(conn, show_id, booking_id, reckoned)
+
+
+# Which of the seats somebody has taken; read under the booking's lock, which the door takes too.
+_ADMITTED: Final = """
+SELECT array_agg(seat_id) FROM ticket_admission WHERE show_id = $1 AND booking_id = $2 AND seat_id = ANY($3::uuid[])
+"""
 
 
 async def _reckon(

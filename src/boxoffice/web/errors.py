@@ -70,6 +70,7 @@ EXAMPLE_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "booking_not_refundable": {"bookingStatus": "PENDING"},
     "refund_window_closed": {"refundPercentage": 0},
     "booking_without_tickets": {"bookingStatus": "PENDING"},
+    "seats_admitted": {"showSeatIds": ["6b1f0c52-8d4e-4f3a-9c77-3e2d1a0b5001"]},
     "ticket_refunded": {"bookingStatus": "REFUNDED"},
     "session_decided": {"sessionStatus": "paid"},
     "show_overlaps": {"showId": "9a6e1d7c-2b54-4e0f-8d3b-1c7e5f2a4002"},

@@ -18,6 +18,7 @@ from boxoffice.bookings.cancellation import (
     RefundChangedError,
     RefundDecision,
     RefundWindowClosedError,
+    SeatsAdmittedError,
     quote_refund,
     refund_booking,
 )
@@ -142,6 +143,7 @@ _DECISION: Final = RefundDecision(
         BookingNotFoundError,
         NotRefundableError,
         RefundWindowClosedError,
+        SeatsAdmittedError,
         RefundChangedError,
         KeyReusedError,
     ),

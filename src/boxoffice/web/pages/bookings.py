@@ -16,6 +16,7 @@ from boxoffice.bookings.cancellation import (
     NotRefundableError,
     RefundChangedError,
     RefundWindowClosedError,
+    SeatsAdmittedError,
     quote_refund,
 )
 from boxoffice.bookings.reading import Booking, find_booking, list_past, list_upcoming
@@ -90,8 +91,8 @@ async def refund(
         return await _offer(request, office, booking_id, agreed.seats, changed=True)
     except ForeignSeatsError:
         return await _offer(request, office, booking_id, None, changed=True)
-    except NotRefundableError:
-        # Given back before, perhaps in another tab: its page says so.
+    except (NotRefundableError, SeatsAdmittedError):
+        # Given back before, or gone in with,, perhaps in another tab: its page says so.
         return go(f"/bookings/{booking_id}")
     return go(f"/bookings/{booking_id}")
 
