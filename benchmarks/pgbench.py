@@ -69,7 +69,7 @@ def booking_statement(statement: Statement, show: Show) -> str:
     quarter = "interval '15 minutes'"
     if statement is Statement.PRODUCT:
         text, columns = CLAIM, [show_id, buyer, booking, quarter, "NULL::uuid", "NULL::text", "NULL::bytea", "1", seat]
-        values = [*(f"ARRAY[{column}]" for column in columns), quarter]
+        values = [*(f"ARRAY[{column}]" for column in columns), quarter, "ARRAY[NULL::text]"]
     else:
         text = _ONE_BOOKING.read_text(encoding="utf-8")
         text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("--"))

@@ -29,6 +29,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     caller_id: UUID
     key: str
     fingerprint: bytes
+    beside: str | None = None
+    """Further members of the answer to remember (a JSON object): what whoever claims will say beside it."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

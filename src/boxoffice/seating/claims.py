@@ -96,12 +96,14 @@ def _utc(column: str) -> str:
 _CLAIMABLE: Final = "s.taken_until <= now() OR (s.holder_id = w.user_id AND s.booking_id IS NULL)"
 
 # The requests in order: $1 show, $2 buyer, $3 booking (null: a hold), $4 length of the lease, $5..$7 idempotency key or
-# nulls; their seats: $8 number of the request, $9 seat. What each could have as far as can be seen without a lock.
+# nulls, $11 what is remembered beside its answer or null; their seats: $8 number of the request, $9 seat. What each
+# could have as far as can be seen without a lock.
 _LOOK: Final = f"""
 WITH request AS MATERIALIZED (
-    SELECT r.n::integer AS n, r.show_id, r.user_id, r.booking_id, r.length, r.caller_id, r.key, r.fingerprint
-      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::interval[], $5::uuid[], $6::text[], $7::bytea[])
-           WITH ORDINALITY AS r (show_id, user_id, booking_id, length, caller_id, key, fingerprint, n)
+    SELECT r.n::integer AS n, r.show_id, r.user_id, r.booking_id, r.length, r.caller_id, r.key, r.fingerprint,
+           r.beside
+      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::interval[], $5::uuid[], $6::text[], $7::bytea[], $11::text[])
+           WITH ORDINALITY AS r (show_id, user_id, booking_id, length, caller_id, key, fingerprint, beside, n)
 ), wanted AS MATERIALIZED (
     SELECT w.n, request.show_id, request.user_id, w.seat_id
       FROM unnest($8::integer[], $9::uuid[]) AS w (n, seat_id) JOIN request ON request.n = w.n
@@ -206,7 +208,7 @@ _GRANT: Final = f""", leased AS (
     SELECT n, body FROM holding UNION ALL SELECT n, body FROM booking_made
 ), remembered AS (
     INSERT INTO idempotency_key (caller_id, key, fingerprint, answer)
-    SELECT g.caller_id, g.key, g.fingerprint, answer.body
+    SELECT g.caller_id, g.key, g.fingerprint, answer.body || coalesce(g.beside, '{{}}')::jsonb
       FROM granted g JOIN answer ON answer.n = g.n
      WHERE g.key IS NOT NULL
      ORDER BY g.caller_id, g.key
@@ -337,7 +339,8 @@ def _columns(batch: Sequence[_Request]) -> tuple[list[Any], ...]:
         [key and key.fingerprint for key in keys],
         [n for n, _ in seats],
         [seat for _, seat in seats],
-        HOLD_LONGEST,  # pyright: ignore[reportReturnType]  (the last is no column)
+        HOLD_LONGEST,  # pyright: ignore[reportReturnType]  (no column)
+        [key and key.beside for key in keys],
     )
 
 

@@ -51,7 +51,7 @@ from boxoffice.seating.refusals import (
     ShowBegunError,
     ShowNotFoundError,
 )
-from boxoffice.web.api.picks import PickWarning, left_alone, warned
+from boxoffice.web.api.picks import PickWarning, left_alone, remembering, warned
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import (
     BOOKING_ID,
@@ -150,7 +150,8 @@ async def do_hold(office: Office, caller: Caller, data: HoldRequest, key_header:
     wanted = SeatsWanted(show_id=data.show_id, user_id=on_behalf_of(caller, data.user_id), seat_ids=data.show_seat_ids)
     key = idempotency.claim(caller.user_id, key_header, "hold", wanted)
     alone = await left_alone(office, caller, wanted, key)
-    return warned(await office.claims.hold(wanted, length=office.settings.seat_hold, key=key), alone)
+    held = await office.claims.hold(wanted, length=office.settings.seat_hold, key=remembering(key, alone))
+    return warned(held, alone)
 
 
 class Released(msgspec.Struct, frozen=True, kw_only=True):
@@ -306,6 +307,7 @@ async def do_book(office: Office, caller: Caller, data: BookingRequest, key_head
     wanted = SeatsWanted(show_id=data.show_id, user_id=on_behalf_of(caller, data.user_id), seat_ids=data.show_seat_ids)
     key = idempotency.claim(caller.user_id, one_key(key_header, data.idempotency_key), "book", wanted)
     alone = await left_alone(office, caller, wanted, key)
+    key = remembering(key, alone)
     booked = await make_booking(office.claims, wanted, time_to_pay=office.settings.booking_expiry, key=key)
     return warned(booked, alone)
 

@@ -34,9 +34,19 @@ async def left_alone(office: Office, caller: Caller, wanted: SeatsWanted, key: C
     return [] if rule == "off" else await office.usher.left_alone(wanted, refuse=rule == "refuse", key=key)
 
 
+def remembering(key: Claim | None, alone: list[UUID]) -> Claim | None:
+    """The key, with the warning to remember beside its answer: a repeated request is answered with the same."""
+    if key is None or not alone:
+        return key
+    return msgspec.structs.replace(key, beside=msgspec.json.encode(_warnings(alone)).decode())
+
+
 def warned(outcome: Outcome, alone: list[UUID]) -> Outcome:
-    """The outcome, with a warning beside it where there is one. It is no part of what is remembered for a key."""
-    if not alone:
+    """The outcome, with a warning beside it where there is one; what was said before is said again as it was."""
+    if not alone or outcome.replayed:
         return outcome
-    warnings = [PickWarning(code=_ORPHAN_SEAT, seat_ids=alone)]
-    return Outcome(answer=outcome.answer | {"warnings": msgspec.to_builtins(warnings)}, replayed=outcome.replayed)
+    return Outcome(answer=outcome.answer | msgspec.to_builtins(_warnings(alone)), replayed=False)
+
+
+def _warnings(alone: list[UUID]) -> dict[str, list[PickWarning]]:
+    return {"warnings": [PickWarning(code=_ORPHAN_SEAT, seat_ids=alone)]}
