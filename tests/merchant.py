@@ -119,8 +119,8 @@ def a_refund(session_id: str, amount: int = AMOUNT) -> RefundRequest:
 async def waiting(pool: Pool) -> list[tuple[dict[str, Any], float]]:
     """The queued deliveries: their arguments, and in how many seconds they come, in that order."""
     rows = await pool.fetch(
-        """SELECT args, extract(epoch FROM scheduled_at - now())::float8 AS wait_s FROM procrastinate_jobs
-           WHERE task_name = $1 ORDER BY scheduled_at, id""",
+        """SELECT args, coalesce(extract(epoch FROM scheduled_at - now())::float8, 0) AS wait_s
+             FROM procrastinate_jobs WHERE task_name = $1 ORDER BY scheduled_at NULLS FIRST, id""",
         DELIVER_WEBHOOK,
     )
     return [(row["args"], row["wait_s"]) for row in rows]

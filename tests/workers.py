@@ -17,7 +17,7 @@ from boxoffice.payments.gateway import (
 from boxoffice.payments.refunds import mark_refunded
 from boxoffice.postgres.pool import Pool
 
-PACE = Pace(poll_s=0.1, heartbeat_s=0.2, dead_after_s=1.0, shutdown_s=5.0, restart_s=0.1)
+PACE = Pace(poll_s=0.1, heartbeat_s=0.2, dead_after_s=1.0, look_for_dead_s=0.2, shutdown_s=5.0, restart_s=0.1)
 EVERY_SECOND = "* * * * * *"
 PATIENCE_S = 15
 

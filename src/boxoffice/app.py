@@ -61,6 +61,7 @@ async def work(chosen: Settings, dsn: str) -> None:
             gateways={fake.name: fake, **real_gateways(chosen, http)},
             expire_gateway_sessions=fake.expire_lapsed,
             deliver_webhook=fake.deliver,
+            longest_delivery_wait=fake.longest_wait,
             send_mail=post_of(chosen, pool).send,
         )
         await Jobs(dsn, context).work()

@@ -30,6 +30,7 @@ from boxoffice.payments.gateway import Gateway
 from boxoffice.payments.refunds import SEND_REFUND, send_refund
 from boxoffice.payments.webhooks import DELIVER_WEBHOOK
 from boxoffice.postgres.pool import Pool
+from boxoffice.postgres.queue import hurry
 from boxoffice.seating import holds
 
 
@@ -43,6 +44,8 @@ class JobContext:
     """`FakeGateway.expire_lapsed`: gateways are known to the composition root alone."""
     deliver_webhook: Callable[[str, int], Awaitable[None]]
     """`FakeGateway.deliver`."""
+    longest_delivery_wait: timedelta = timedelta(0)
+    """`FakeGateway.longest_wait`."""
     send_mail: Callable[[UUID, UUID], Awaitable[None]]
     """`Post.send`."""
 
@@ -103,10 +106,10 @@ RECURRING: Final = (
         run=lambda jobs: jobs.reconcile_finished(),
     ),
     Recurring(
-        name="queue.retry_stalled",
+        name="queue.hurry",
         cron=EVERY_MINUTE,
-        why="a job whose worker was killed runs again",
-        run=lambda jobs: jobs.retry_stalled(),
+        why="a database clock that was put back lets no job wait for longer than one of its kind ever has to",
+        run=lambda jobs: jobs.hurry(),
     ),
 )
 
@@ -117,9 +120,12 @@ class Pace:
 
     poll_s: float = 1.0
     """New jobs are announced; this finds those whose time has come."""
-    heartbeat_s: float = 10.0
-    dead_after_s: float = 30.0
-    """A worker silent for so long is taken for dead, and its jobs run again elsewhere."""
+    heartbeat_s: float = 3.0
+    dead_after_s: float = 15.0
+    """A worker silent for so long is taken for dead, and its jobs run again elsewhere: longer than a database may be
+    frozen without anybody being dead, though a job that runs twice does no harm."""
+    look_for_dead_s: float = 3.0
+    """How often each worker looks whether another has died."""
     shutdown_s: float = 20.0
     """How long jobs may run on when the worker is told to stop; then they are cut off, to run again."""
     restart_s: float = 2.0
@@ -142,8 +148,8 @@ class Backoff(BaseRetryStrategy):
     """Waits that double from the first to the longest, so many times."""
 
     def __init__(self, *, first_s: int, longest_s: int, attempts: int) -> None:
+        self.longest_s = longest_s
         self._first_s = first_s
-        self._longest_s = longest_s
         self._attempts = attempts
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:  # noqa: ARG002  (the library's signature)
@@ -151,7 +157,7 @@ class Backoff(BaseRetryStrategy):
         if job.attempts >= self._attempts:
             return None
         # The exponent is bounded, since two to the power of a week's attempts is no number of seconds.
-        wait_s = min(self._longest_s, self._first_s * 2 ** min(job.attempts, 20))
+        wait_s = min(self.longest_s, self._first_s * 2 ** min(job.attempts, 20))
         return RetryDecision(retry_in={"seconds": wait_s})
 
 
@@ -163,6 +169,15 @@ MAIL_BACKOFF: Final = Backoff(first_s=5, longest_s=1800, attempts=200)
 """For days; a letter gives up sooner by itself (`GIVEN_UP_AFTER_HOURS`), and says so."""
 TIDY_BACKOFF: Final = Backoff(first_s=5, longest_s=300, attempts=5)
 """Tidying comes round again by itself; this is for the daily ones."""
+BACKOFFS: Final[Mapping[str, Backoff]] = {
+    SEND_REFUND: MONEY_BACKOFF,
+    DELIVER_WEBHOOK: MONEY_BACKOFF,
+    SETTLE_AUTHORISATION: CAPTURE_BACKOFF,
+    SEND_MAIL: MAIL_BACKOFF,
+}
+"""The durable tasks, with how long each waits after an attempt that failed."""
+CLOCKS_DIFFER: Final = timedelta(minutes=1)
+"""A job may be given its time by the clock of its worker; those of two machines are not one."""
 
 
 class Jobs:
@@ -186,10 +201,10 @@ class Jobs:
                 kwargs={"application_name": "boxoffice-jobs"},
             )
         )
-        self.app.task(name=SEND_REFUND, retry=MONEY_BACKOFF)(self._send_refund)
-        self.app.task(name=DELIVER_WEBHOOK, retry=MONEY_BACKOFF)(self._deliver_webhook)
-        self.app.task(name=SETTLE_AUTHORISATION, retry=CAPTURE_BACKOFF)(self._settle_authorisation)
-        self.app.task(name=SEND_MAIL, queue=MAIL_QUEUE, retry=MAIL_BACKOFF)(self._send_mail)
+        self._perform(SEND_REFUND, self._send_refund)
+        self._perform(DELIVER_WEBHOOK, self._deliver_webhook)
+        self._perform(SETTLE_AUTHORISATION, self._settle_authorisation)
+        self._perform(SEND_MAIL, self._send_mail, queue=MAIL_QUEUE)
         for job in recurring:
             self._recur(job)
 
@@ -231,6 +246,12 @@ class Jobs:
         await manager.prune_stalled_workers(self.pace.dead_after_s)
         return len(stalled)
 
+    async def hurry(self) -> int:
+        """Let the jobs come that a clock put too far off; returns how many."""
+        longest = {task: timedelta(seconds=backoff.longest_s) + CLOCKS_DIFFER for task, backoff in BACKOFFS.items()}
+        longest[DELIVER_WEBHOOK] += self.context.longest_delivery_wait
+        return await hurry(self.context.pool, longest)
+
     async def reconcile_finished(self) -> None:
         """Ask about the payments that were over in the last day and a bit, and count what waits for a person."""
         since = datetime.now(UTC) - RECONCILED_WITHIN
@@ -241,6 +262,13 @@ class Jobs:
         async with self.app.open_async(), asyncio.TaskGroup() as workers:
             workers.create_task(self._run_queue(DEFAULT_QUEUE, CONCURRENCY))
             workers.create_task(self._run_queue(MAIL_QUEUE, MAIL_CONCURRENCY))
+            workers.create_task(self._look_for_dead())
+
+    async def _look_for_dead(self) -> None:
+        """By itself and not as a job: it would wait behind all others, just when there are too many."""
+        while True:
+            await asyncio.sleep(self.pace.look_for_dead_s)
+            await self.retry_stalled()
 
     async def _run_queue(self, queue: str, concurrency: int) -> None:
         await self.app.run_worker_async(
@@ -267,6 +295,9 @@ class Jobs:
 
     async def _send_mail(self, show_id: str, mail_id: str) -> None:
         await self.context.send_mail(UUID(show_id), UUID(mail_id))
+
+    def _perform(self, task: str, run: Callable[..., Awaitable[None]], queue: str = DEFAULT_QUEUE) -> None:
+        self.app.task(name=task, queue=queue, retry=BACKOFFS[task])(run)
 
     def _recur(self, job: Recurring) -> None:
         async def run(timestamp: int) -> None:  # noqa: ARG001  (the library's: the time this run is for)

@@ -19,7 +19,7 @@ from boxoffice.jobs import RECURRING, Jobs, Recurring
 from boxoffice.payments.gateway import (
     RefundReceipt,
 )
-from boxoffice.payments.refunds import queue_refund
+from boxoffice.payments.refunds import SEND_REFUND, queue_refund
 from boxoffice.postgres.pool import Pool
 
 
@@ -76,3 +76,24 @@ async def test_a_recurring_job_that_fails_does_not_stop_the_worker(pool: Pool, d
 
 async def _is_settled(pool: Pool, owed: Owed) -> bool:
     return (await state(pool, owed))[0] == "SUCCEEDED"
+
+
+async def test_what_need_not_wait_comes_next_whatever_the_clock_says(pool: Pool) -> None:
+    owed = await owe(pool)
+    async with pool.acquire() as conn:
+        await queue_refund(conn, owed.show_id, owed.refund_id)
+    assert await pool.fetchval("SELECT scheduled_at FROM procrastinate_jobs") is None
+
+
+async def test_a_job_that_waits_longer_than_its_kind_has_to_comes_now(pool: Pool, dsn: str) -> None:
+    """What a database clock leaves behind that was half an hour ahead, and is put right."""
+    waits = {"12 min": True, "30 min": True, "9 min": False}
+    for wait in waits:
+        await pool.execute(
+            """INSERT INTO procrastinate_jobs (queue_name, task_name, args, scheduled_at)
+               VALUES ('default', $1, $2, now() + $3::text::interval)""",
+            *(SEND_REFUND, {"wait": wait}, wait),
+        )
+    assert await make_jobs(pool, dsn).hurry() == 2
+    due = await pool.fetch("SELECT args ->> 'wait' AS wait, scheduled_at IS NULL AS due FROM procrastinate_jobs")
+    assert {job["wait"]: job["due"] for job in due} == waits

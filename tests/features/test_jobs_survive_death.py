@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from workers import (
-    EVERY_SECOND,
     PATIENCE_S,
     at_work,
     make_jobs,
@@ -17,7 +16,6 @@ from workers import (
     until,
 )
 
-from boxoffice.jobs import EVERY_MINUTE, RECURRING, Recurring
 from boxoffice.payments.webhooks import DELIVER_WEBHOOK
 from boxoffice.postgres.pool import Pool
 from boxoffice.postgres.queue import enqueue
@@ -89,10 +87,7 @@ async def test_the_job_of_a_killed_worker_runs_again(pool: Pool, dsn: str, tmp_p
     async def deliver(delivery_id: str, attempt: int) -> None:
         again.append((delivery_id, attempt))
 
-    (stalled,) = [job for job in RECURRING if job.name == "queue.retry_stalled"]
-    assert stalled.cron == EVERY_MINUTE
-    soon = Recurring(name=stalled.name, cron=EVERY_SECOND, why=stalled.why, run=stalled.run)
-    async with at_work(make_jobs(pool, dsn, deliver=deliver, recurring=(soon,))):
+    async with at_work(make_jobs(pool, dsn, deliver=deliver)):
         async with asyncio.timeout(PATIENCE_S):
             while not again:  # noqa: ASYNC110  (the worker's callback appends)
                 await asyncio.sleep(0.05)

@@ -63,7 +63,7 @@ WITH told AS (
 )
 SELECT procrastinate_defer_jobs_v1(array_agg(
            ROW('{MAIL_QUEUE}', '{SEND_MAIL}', 0, NULL, NULL,
-               jsonb_build_object('show_id', show_id, 'mail_id', id), now())::procrastinate_job_to_defer_v1)) AS jobs
+               jsonb_build_object('show_id', show_id, 'mail_id', id), NULL)::procrastinate_job_to_defer_v1)) AS jobs
   FROM told HAVING count(*) > 0
 """  # (constants of this module)
 

@@ -7,7 +7,7 @@ slow, fails, sends twice, late and out of order (`FakeBehaviour`).
 
 import random
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -106,6 +106,11 @@ class FakeGateway:
     def captures_at_once(self) -> bool:
         """Unless we were told to set money aside first."""
         return not self._behaviour.authorise_first
+
+    @property
+    def longest_wait(self) -> timedelta:
+        """No event waits longer than this for its next attempt."""
+        return self._delivery.longest_wait
 
     async def open_session(self, request: SessionRequest) -> Session:
         """Open a session, or give the one that this payment has; see `Gateway.open_session`."""

@@ -102,6 +102,12 @@ class FakeDelivery:
             else:
                 await _retry_later(conn, delivery_id, attempt, error)
 
+    @property
+    def longest_wait(self) -> timedelta:
+        """No event waits longer than this for its next attempt."""
+        first_s = self._behaviour.delay_s + REORDER_S_MAX
+        return timedelta(seconds=max(first_s, SAFETY_NET_S, RETRY_LONGEST_S))
+
     def _later_s(self) -> float:
         overtaken_s = self._rng.uniform(0, REORDER_S_MAX) if self._behaviour.reorder else 0.0
         return self._behaviour.delay_s + overtaken_s
