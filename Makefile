@@ -16,7 +16,7 @@ demo: $(READY)          ## a running box office with demo data on port 8001
 serve: $(READY)         ## the service alone
 	@$(BIN)/boxoffice serve
 
-test: $(READY) browser spin-installed  ## every test
+test: $(READY) browser spin-installed redis-installed  ## every test
 	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
 
 # Where there is none and we may, Debian's is installed. Otherwise the tests of the pages fail and say what to do;
@@ -59,6 +59,15 @@ spin-installed:         ## the model checker Spin, and the compiler that it need
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends spin gcc libc6-dev >/dev/null; \
 	fi; \
 	command -v spin >/dev/null || echo "No Spin: install it (Debian's package is named spin)" >&2
+
+.PHONY: redis-installed
+redis-installed:        ## the Redis that the tests share counts through
+	@command -v redis-server >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Redis (once) …"; export DEBIAN_FRONTEND=noninteractive; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server >/dev/null; \
+	fi; \
+	command -v redis-server >/dev/null || echo "No Redis: install it (Debian's package is named redis-server)" >&2
 
 .PHONY: fuzz
 fuzz: export FUZZ_LONG := 1

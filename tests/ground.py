@@ -26,9 +26,9 @@ def run_sql(dsn: str, statement: str) -> None:
         conn.execute(statement.encode())
 
 
-def asgi(app: Litestar) -> httpx.ASGITransport:
-    """The way to an application of this process."""
-    return httpx.ASGITransport(cast("Any", HotWeb(app)), raise_app_exceptions=False)
+def asgi(app: Litestar, address: str = "127.0.0.1") -> httpx.ASGITransport:
+    """The way to an application of this process, from a network address."""
+    return httpx.ASGITransport(cast("Any", HotWeb(app)), raise_app_exceptions=False, client=(address, 4711))
 
 
 class Wire(httpx.AsyncBaseTransport):

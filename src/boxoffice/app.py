@@ -25,10 +25,12 @@ from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.live import LiveSeats
 from boxoffice.seating.usher import Usher
 from boxoffice.settings import Settings
+from boxoffice.tallies import Tallies
 from boxoffice.tickets.codes import TicketKeys
 from boxoffice.tickets.letters import default_sender
 from boxoffice.tickets.post import Post
 from boxoffice.web.hot import HotWeb
+from boxoffice.web.limits import Limits
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
 
@@ -92,6 +94,7 @@ async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
             await office.usher.close()
             await office.hot_maps.close()
             office.accounts.close()
+            await office.limits.close()
 
 
 def assemble(
@@ -103,15 +106,17 @@ def assemble(
 ) -> Office:
     """An office of these parts; ``claims_pool`` is for claims alone, so that no reader keeps a buyer waiting."""
     hot_maps = HotMaps(pool)
+    tallies = Tallies(chosen.redis_url)
     return Office(
         settings=chosen,
         pool=pool,
-        accounts=Accounts(pool, chosen.secret_key),
+        accounts=Accounts(pool, chosen.secret_key, tallies),
         claims=Claims(claims_pool, on_leased=hot_maps.leased),
         hot_maps=hot_maps,
         live_seats=LiveSeats(hot_maps),
         ticket_keys=TicketKeys(chosen.ticket_secrets),
         usher=Usher(pool, hot_maps),
+        limits=Limits(chosen, tallies),
         gateways={fake.name: fake, **real},
         simulated=None if chosen.production else fake,
     )

@@ -1,5 +1,6 @@
 """The settings, read once from the environment: a bad value stops the start with a clear line."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ SECRET_LENGTH_MIN: Final = 16
 """Characters; a production secret shorter than this is refused."""
 DEVELOPMENT_SECRET_KEY: Final = "development-only-secret-key-0123456789"  # noqa: S105  (refused in production)
 DEVELOPMENT_WEBHOOK_SECRET: Final = "development-only-webhook-secret"  # noqa: S105  (refused in production)
+LIMIT_MAX: Final = 10_000_000
 HOLD_MINUTES_MAX: Final = 15.0
 """A hold is renewed up to this long from when it was first taken (spec, section 5)."""
 
@@ -41,11 +43,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     database_url: str | None = None
+    redis_url: str = ""
     data_dir: Path = Path("data")
     host: str = "127.0.0.1"
     port: int = 8001
     workers: int = 1
     public_url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
     environment: Environment = "development"
     secret_key: str = DEVELOPMENT_SECRET_KEY
     payment_webhook_secret: str = DEVELOPMENT_WEBHOOK_SECRET
@@ -64,6 +68,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seat_hold: timedelta = timedelta(minutes=5)
     cleanup_gap: timedelta = timedelta(minutes=15)
     orphan_seats: OrphanRule = "warn"
+    customer_changes_per_minute: int = 600
+    staff_changes_per_minute: int = 6_000
+    address_changes_per_minute: int = 12_000
+    address_reads_per_minute: int = 60_000
     refund_full_before: timedelta = timedelta(hours=24)
     refund_half_before: timedelta = timedelta(hours=2)
     database_pool_size: int = 16
@@ -111,11 +119,13 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     workers = read.whole("WORKERS", os.cpu_count() or 1, 1, 64)
     settings = Settings(
         database_url=read.database_url("DATABASE_URL"),
+        redis_url=read.redis_url("REDIS_URL"),
         data_dir=Path(read.text("BOXOFFICE_DATA_DIR", "data")),
         host=read.text("HOST", "127.0.0.1"),
         port=read.whole("PORT", 8001, 1, 65_535),
         workers=workers,
         public_url=read.url("PUBLIC_URL"),
+        trusted_proxies=read.networks("TRUSTED_PROXIES"),
         environment=environment,
         secret_key=read.text("SECRET_KEY", DEVELOPMENT_SECRET_KEY),
         payment_webhook_secret=read.text("PAYMENT_WEBHOOK_SECRET", DEVELOPMENT_WEBHOOK_SECRET),
@@ -134,6 +144,10 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         seat_hold=read.minutes("SEAT_HOLD_MINUTES", 5, HOLD_MINUTES_MAX),
         cleanup_gap=read.minutes("CLEANUP_GAP_MINUTES", 15, 24 * 60, low=0),
         orphan_seats=read.choice("ORPHAN_SEATS", get_args(OrphanRule), "warn"),
+        customer_changes_per_minute=read.whole("CUSTOMER_CHANGES_PER_MINUTE", 600, 0, LIMIT_MAX),
+        staff_changes_per_minute=read.whole("STAFF_CHANGES_PER_MINUTE", 6_000, 0, LIMIT_MAX),
+        address_changes_per_minute=read.whole("ADDRESS_CHANGES_PER_MINUTE", 12_000, 0, LIMIT_MAX),
+        address_reads_per_minute=read.whole("ADDRESS_READS_PER_MINUTE", 60_000, 0, LIMIT_MAX),
         refund_full_before=read.hours("REFUND_FULL_HOURS", 24),
         refund_half_before=read.hours("REFUND_HALF_HOURS", 2),
         database_pool_size=read.whole("DATABASE_POOL_SIZE", _pool_size_of(workers), 1, 500),
@@ -263,6 +277,23 @@ class _Reader:
         if value and not value.startswith(("postgresql://", "postgres://")):
             raise SettingsError(f"{name}: an address that begins with postgresql://, please")
         return value or None
+
+    def redis_url(self, name: str) -> str:
+        value = self.text(name, "")
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise SettingsError(f"{name}: an address that begins with redis://, rediss:// or unix://, please")
+        return value
+
+    def networks(self, name: str) -> tuple[str, ...]:
+        found = self.list(name)
+        for one in found:
+            try:
+                ipaddress.ip_network(one)
+            except ValueError as error:
+                # The reason repeats the value as it is, line breaks and all.
+                why = str(error).splitlines()[0][:200]
+                raise SettingsError(f"{name}: addresses or networks like 10.0.0.0/8, please; {why}") from None
+        return found
 
     def _within(self, name: str, kind: type[Number], default: Number, low: Number, high: Number) -> Number:
         text = self.text(name, str(default))

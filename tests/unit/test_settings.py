@@ -33,6 +33,12 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
         {"postgresql://db/box": "postgresql://db/box", "postgres://db/box": "postgres://db/box"},
         ["mysql://db/box", "db/box", "http://db"],
     ),
+    "REDIS_URL": (
+        "redis_url",
+        "",
+        {"redis://cache:6379/1": "redis://cache:6379/1", "unix:///run/redis.sock": "unix:///run/redis.sock"},
+        ["cache:6379", "http://cache", "redis:cache"],
+    ),
     "BOXOFFICE_DATA_DIR": ("data_dir", Path("data"), {"elsewhere": Path("elsewhere")}, []),
     "HOST": ("host", "127.0.0.1", {"0.0.0.0": "0.0.0.0", "::": "::"}, []),  # noqa: S104  (read, not bound)
     "PORT": ("port", 8001, {"1": 1, "65535": 65_535}, [*NO_NUMBERS, "0", "65536", "80.5"]),
@@ -42,6 +48,15 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
         "",
         {"https://tickets.example/": "https://tickets.example", "http://localhost:1": "http://localhost:1"},
         ["tickets.example", "javascript:alert(1)"],
+    ),
+    "TRUSTED_PROXIES": (
+        "trusted_proxies",
+        (),
+        {
+            "127.0.0.1": ("127.0.0.1",),
+            "10.0.0.0/8, 2001:db8::/32,::1": ("10.0.0.0/8", "2001:db8::/32", "::1"),
+        },
+        ["*", "10.0.0.1/8", "10.0.0.0/33", "proxy.example", "127.0.0.1 10.0.0.1", "127.0.0.1, x\ny"],
     ),
     "ENVIRONMENT": ("environment", "development", {"development": "development"}, ["Production", "staging"]),
     "SECRET_KEY": ("secret_key", DEVELOPMENT_SECRET_KEY, {"mine": "mine"}, []),
@@ -81,6 +96,10 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
         [*NO_NUMBERS, "1441"],
     ),
     "ORPHAN_SEATS": ("orphan_seats", "warn", {"refuse": "refuse", "off": "off"}, ["yes", "Warn", "0"]),
+    "CUSTOMER_CHANGES_PER_MINUTE": ("customer_changes_per_minute", 600, {"0": 0, "60": 60}, [*NO_NUMBERS, "1.5"]),
+    "STAFF_CHANGES_PER_MINUTE": ("staff_changes_per_minute", 6_000, {"0": 0, "9": 9}, [*NO_NUMBERS, "10000001"]),
+    "ADDRESS_CHANGES_PER_MINUTE": ("address_changes_per_minute", 12_000, {"0": 0, "9": 9}, [*NO_NUMBERS, "-2"]),
+    "ADDRESS_READS_PER_MINUTE": ("address_reads_per_minute", 60_000, {"0": 0, "9": 9}, [*NO_NUMBERS, "1e3"]),
     "REFUND_FULL_HOURS": (
         "refund_full_before",
         timedelta(hours=24),

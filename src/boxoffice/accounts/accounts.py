@@ -22,6 +22,7 @@ from boxoffice.accounts.sessions import (
 from boxoffice.accounts.tokens import ACCESS_TOKEN_SECONDS, AccessTokens, new_random_token
 from boxoffice.errors import UnidentifiedError
 from boxoffice.postgres.pool import Connection, Pool, Row, connection, transaction
+from boxoffice.tallies import Tallies
 
 Opening = Callable[[Connection, UUID, str], Awaitable[UUID]]
 """Opens a session of an account with a token: `open_session` for API clients, `open_browser_session` for browsers."""
@@ -68,12 +69,12 @@ class Entry(msgspec.Struct, frozen=True):
 class Accounts:
     """The accounts in the database at ``pool``; access tokens are signed with ``secret_key``."""
 
-    def __init__(self, pool: Pool, secret_key: str) -> None:
+    def __init__(self, pool: Pool, secret_key: str, tallies: Tallies | None = None) -> None:
         self._pool = pool
         self._tokens = AccessTokens(secret_key)
         self._standings = Standings(pool)
         self._passwords = Passwords()
-        self._attempts = Attempts()
+        self._attempts = Attempts(tallies or Tallies())
 
     async def identify(self, token: str) -> Caller:
         """The caller with this access token.

@@ -1,17 +1,14 @@
 """How often one may try: failed sign-ins by e-mail and network address, new accounts by network address.
 
-Counted in each process by itself; what must never be exceeded is no business of this module.
+What must never be exceeded is no business of this module: counts are those of `boxoffice.tallies`.
 """
 
-import math
-import time
 from typing import Final
 
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
+from limits import RateLimitItemPerMinute
 
 from boxoffice.errors import ThrottledError
+from boxoffice.tallies import Tallies
 
 FAILURES_PER_EMAIL: Final = RateLimitItemPerMinute(5)
 FAILURES_PER_ADDRESS: Final = RateLimitItemPerMinute(30)
@@ -28,10 +25,8 @@ class TooManyAttemptsError(ThrottledError):
 class Attempts:
     """Counts attempts, and refuses those that are too many."""
 
-    def __init__(self) -> None:
-        storage = MemoryStorage()
-        self._failures = MovingWindowRateLimiter(storage)
-        self._creations = FixedWindowRateLimiter(storage)
+    def __init__(self, tallies: Tallies) -> None:
+        self._tallies = tallies
 
     async def refuse_failing(self, email: str, address: str) -> None:
         """Refuse a sign-in for which too many have failed.
@@ -39,17 +34,14 @@ class Attempts:
         Raises:
             TooManyAttemptsError: for this e-mail address, or from this network address.
         """
-        for limit, whose in (
-            (FAILURES_PER_EMAIL, f"email/{email}"),
-            (FAILURES_PER_ADDRESS, f"from/{address}"),
-        ):
-            if not await self._failures.test(limit, whose):
-                raise await _too_many(self._failures, limit, whose)
+        for limit, whose in ((FAILURES_PER_EMAIL, f"email/{email}"), (FAILURES_PER_ADDRESS, f"from/{address}")):
+            if wait_s := await self._tallies.wait_s(limit, whose):
+                raise TooManyAttemptsError(retry_after_s=wait_s)
 
     async def count_failure(self, email: str, address: str) -> None:
         """Count a sign-in that failed."""
-        await self._failures.hit(FAILURES_PER_EMAIL, f"email/{email}")
-        await self._failures.hit(FAILURES_PER_ADDRESS, f"from/{address}")
+        await self._tallies.add(FAILURES_PER_EMAIL, f"email/{email}")
+        await self._tallies.add(FAILURES_PER_ADDRESS, f"from/{address}")
 
     async def count_creation(self, address: str) -> None:
         """Count a new account.
@@ -57,10 +49,5 @@ class Attempts:
         Raises:
             TooManyAttemptsError: it is one too many from this network address.
         """
-        if not await self._creations.hit(CREATIONS_PER_ADDRESS, f"new/{address}"):
-            raise await _too_many(self._creations, CREATIONS_PER_ADDRESS, f"new/{address}")
-
-
-async def _too_many(limiter: RateLimiter, limit: RateLimitItem, whose: str) -> TooManyAttemptsError:
-    window = await limiter.get_window_stats(limit, whose)
-    return TooManyAttemptsError(retry_after_s=max(1, math.ceil(window.reset_time - time.time())))
+        if wait_s := await self._tallies.hit(f"new/{address}", CREATIONS_PER_ADDRESS.amount):
+            raise TooManyAttemptsError(retry_after_s=wait_s)

@@ -19,6 +19,7 @@ from boxoffice.errors import BoxOfficeError, MalformedError, TooLargeError, Unav
 from boxoffice.web.errors import PROBLEM_TYPE, problems, status_of
 from boxoffice.web.examples import example as told
 from boxoffice.web.identity import IGNORES_IDENTITY
+from boxoffice.web.limits import UNLIMITED, RateLimitedError
 from boxoffice.web.once import REPLAYED_HEADER
 
 RAW_BODY: Final = "documented_raw_body"
@@ -179,6 +180,8 @@ def _common_errors(operation: dict[str, Any], handler: HTTPRouteHandler) -> Iter
         yield InvalidTokenError
     if handler.guards:
         yield UnidentifiedError
+    if not handler.opt.get(UNLIMITED):
+        yield RateLimitedError
     if not handler.opt.get(NEEDS_NOTHING):
         yield UnavailableError
 

@@ -125,6 +125,7 @@ class HotWeb:
         scope["path_template"] = scope["path"]
 
         async def act() -> Answer:
+            await _count(office, scope, caller)
             outcome = await operation.act(office, caller, data, key)
             return 201, _REPLAYED if outcome.replayed else _JSON, msgspec.json.encode(outcome.answer)
 
@@ -156,6 +157,7 @@ class HotWeb:
         scope["path_template"] = _BOOKINGS_TEMPLATE
 
         async def act() -> Answer:
+            await _count(office, scope, caller)
             return 200, _JSON, msgspec.json.encode(await do_read(office, caller, booking_id))
 
         return act
@@ -181,12 +183,19 @@ class HotWeb:
         scope["path_template"] = MAPS_TEMPLATE
 
         async def act() -> Answer:
+            await office.limits.count_address(scope)
             answer = await answer_map(
                 office, viewer, show_id, if_none_match=if_none_match, accept_encoding=accept_encoding
             )
             return answer.parts
 
         return act
+
+
+async def _count(office: Office, scope: Scope, caller: Caller) -> None:
+    """As the guards of the framework's way count it."""
+    await office.limits.count_address(scope)
+    await office.limits.count_caller(scope, caller)
 
 
 def _is_map(scope: HTTPScope) -> bool:

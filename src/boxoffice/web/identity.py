@@ -12,6 +12,7 @@ from litestar.handlers.base import BaseRouteHandler
 
 from boxoffice.accounts import Caller, Role
 from boxoffice.errors import ForbiddenError, UnidentifiedError
+from boxoffice.web.limits import UNLIMITED
 from boxoffice.web.office import Office
 
 AnyConnection = ASGIConnection[Any, Any, Any, State]
@@ -24,7 +25,12 @@ async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None
 
     Raises:
         UnidentifiedError: the Authorization header holds no good Bearer token.
+        RateLimitedError: there were too many requests before this one.
     """
+    office: Office = connection.app.state.office
+    limited = not handler.opt.get(UNLIMITED)
+    if limited:
+        await office.limits.count_address(connection.scope)
     header = connection.headers.get("authorization")
     if header is None or handler.opt.get(IGNORES_IDENTITY):
         connection.state.caller = None
@@ -32,8 +38,9 @@ async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None
     scheme, _space, token = header.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise UnidentifiedError("the Authorization header must be: Bearer <token>")
-    office: Office = connection.app.state.office
-    connection.state.caller = await office.accounts.identify(token.strip())
+    connection.state.caller = caller = await office.accounts.identify(token.strip())
+    if limited:
+        await office.limits.count_caller(connection.scope, caller)
 
 
 async def signed_in(connection: AnyConnection, _: BaseRouteHandler) -> None:

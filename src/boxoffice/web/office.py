@@ -11,6 +11,7 @@ from boxoffice.seating.live import LiveSeats
 from boxoffice.seating.usher import Usher
 from boxoffice.settings import Settings
 from boxoffice.tickets.codes import TicketKeys
+from boxoffice.web.limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Office:
     live_seats: LiveSeats
     ticket_keys: TicketKeys
     usher: Usher
+    limits: Limits
     gateways: dict[str, Gateway] = field(default_factory=dict[str, Gateway])
     """By name: `payments/webhook/{gateway}` takes events of any of them."""
     simulated: SimulatedGateway | None = None

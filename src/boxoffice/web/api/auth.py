@@ -193,7 +193,8 @@ async def me(office: NamedDependency[Office], caller: NamedDependency[Caller]) -
 
 
 def _address(request: AnyRequest) -> str:
-    return request.client.host if request.client is not None else "unknown"
+    office: Office = request.app.state.office
+    return office.limits.address_of(request.scope)
 
 
 ROUTES = [be_guest, register, login, refresh, logout, me]

@@ -16,6 +16,7 @@ from boxoffice.web.documentation import NEEDS_NOTHING
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import answers
 from boxoffice.web.identity import IGNORES_IDENTITY
+from boxoffice.web.limits import UNLIMITED
 from boxoffice.web.office import Office
 
 log = structlog.get_logger(__name__)
@@ -39,7 +40,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     operation_id="health",
     summary="Alive",
     tags=["operation"],
-    opt={IGNORES_IDENTITY: True, NEEDS_NOTHING: True},
+    opt={IGNORES_IDENTITY: True, UNLIMITED: True, NEEDS_NOTHING: True},
     responses={200: answers(Health, Health(status="ok"), "It lives.")},
     sync_to_thread=False,
 )
@@ -59,7 +60,7 @@ SELECT version_num FROM alembic_version
     operation_id="ready",
     summary="Able to work",
     tags=["operation"],
-    opt={IGNORES_IDENTITY: True, NEEDS_NOTHING: True},
+    opt={IGNORES_IDENTITY: True, UNLIMITED: True, NEEDS_NOTHING: True},
     responses={200: answers(Health, Health(status="ready"), "It can work.")} | problems(NotReadyError),
 )
 async def ready(office: NamedDependency[Office]) -> Health:

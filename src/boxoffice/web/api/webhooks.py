@@ -17,6 +17,7 @@ from boxoffice.web.documentation import RAW_BODY
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import BOOKING_ID, SESSION_ID, answers
 from boxoffice.web.identity import IGNORES_IDENTITY
+from boxoffice.web.limits import UNLIMITED
 from boxoffice.web.office import Office
 
 
@@ -55,7 +56,7 @@ Signature = Annotated[
     summary="Events of the built-in gateway",
     tags=["payments"],
     status_code=200,
-    opt={IGNORES_IDENTITY: True, RAW_BODY: _EVENT},
+    opt={IGNORES_IDENTITY: True, UNLIMITED: True, RAW_BODY: _EVENT},
     responses={200: _SETTLED} | problems(MalformedEventError, BadSignatureError),
 )
 async def webhook(
@@ -77,7 +78,7 @@ async def webhook(
     summary="Events of a gateway",
     tags=["payments"],
     status_code=200,
-    opt={IGNORES_IDENTITY: True, RAW_BODY: _EVENT},
+    opt={IGNORES_IDENTITY: True, UNLIMITED: True, RAW_BODY: _EVENT},
     responses={200: _SETTLED} | problems(MalformedEventError, BadSignatureError, UnknownGatewayError),
 )
 async def gateway_webhook(

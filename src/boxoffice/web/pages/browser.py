@@ -61,7 +61,7 @@ class Browser:
         self._secure = is_secure(office.settings, connection.headers.get("host", ""))
         self._sent = connection.cookies
         self._anchor: str | None = None
-        self._address = connection.client.host if connection.client is not None else "unknown"
+        self._address = office.limits.address_of(connection.scope)
         self.caller: Caller | None = None
         self.cookies: dict[str, Cookie] = {}
         """To be set by the answer, by name."""
@@ -205,7 +205,10 @@ async def know_browser(connection: AnyConnection, _: BaseRouteHandler) -> None:
 
     Raises:
         ForeignFormError: a form came without a token of this browser, or from another site.
+        RateLimitedError: there were too many before it.
     """
+    office: Office = connection.app.state.office
+    await office.limits.count_address(connection.scope)
     browser = browser_of(connection)
     if connection.scope.get("method") not in _SAFE_METHODS:
         # Browsers say where a form is from, and pages cannot make them lie; the token is for those that do not.
@@ -214,6 +217,8 @@ async def know_browser(connection: AnyConnection, _: BaseRouteHandler) -> None:
         browser.refuse_foreign(await _token_in(cast("PageRequest", connection)))
     await browser.identify()
     connection.state.caller = browser.caller
+    if browser.caller is not None:
+        await office.limits.count_caller(connection.scope, browser.caller)
 
 
 async def become_guest(request: PageRequest) -> Caller:
