@@ -20,6 +20,7 @@ from boxoffice.payments.fake import FakeBehaviour, FakeGateway
 from boxoffice.payments.gateway import Gateway
 from boxoffice.payments.razorpay import RazorpayGateway
 from boxoffice.postgres.pool import Pool, connect_pool
+from boxoffice.postgres.pulse import Pulse
 from boxoffice.seating.claims import Claims
 from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.live import LiveSeats
@@ -81,9 +82,11 @@ async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
     """The parts of a web process, closed at the end."""
     if chosen.database_url is None:
         raise settings.SettingsError("DATABASE_URL: not set; start with `boxoffice serve`")
+    dsn = chosen.database_url
     async with (
-        _parts(chosen, chosen.database_url) as (pool, http),
-        closing_pool(await connect_pool(chosen.database_url, size=CLAIM_CONNECTIONS, plan_once=True)) as claims_pool,
+        Pulse(dsn) as pulse,
+        _parts(chosen, dsn, pulse) as (pool, http),
+        closing_pool(await connect_pool(dsn, size=CLAIM_CONNECTIONS, plan_once=True, pulse=pulse)) as claims_pool,
     ):
         fake = fake_gateway(chosen, pool, http)
         office = assemble(chosen, pool, fake, claims_pool, real_gateways(chosen, http))
@@ -185,10 +188,12 @@ def real_gateways(chosen: Settings, http: httpx.AsyncClient) -> dict[str, Gatewa
 
 
 @asynccontextmanager
-async def _parts(chosen: Settings, dsn: str) -> AsyncGenerator[tuple[Pool, httpx.AsyncClient]]:
+async def _parts(
+    chosen: Settings, dsn: str, pulse: Pulse | None = None
+) -> AsyncGenerator[tuple[Pool, httpx.AsyncClient]]:
     async with (
         httpx.AsyncClient(trust_env=False) as http,
-        closing_pool(await connect_pool(dsn, size=chosen.database_pool_size, plan_once=True)) as pool,
+        closing_pool(await connect_pool(dsn, size=chosen.database_pool_size, plan_once=True, pulse=pulse)) as pool,
     ):
         yield pool, http
 

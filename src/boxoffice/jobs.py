@@ -140,6 +140,14 @@ MAIL_CONCURRENCY: Final = 2
 DEFAULT_QUEUE: Final = "default"
 CONNECTIONS_MAX: Final = 6
 """Of the queue itself; the jobs use the pool of the office."""
+_NOTICE_A_DEAD_LINE: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""Nobody waits for a worker, so it waits for a frozen database; of a network that swallows everything it lets go."""
 
 log = structlog.get_logger(__name__)
 
@@ -198,7 +206,7 @@ class Jobs:
                 conninfo=dsn,
                 min_size=1,
                 max_size=CONNECTIONS_MAX,
-                kwargs={"application_name": "boxoffice-jobs"},
+                kwargs={"application_name": "boxoffice-jobs", **_NOTICE_A_DEAD_LINE},
             )
         )
         self._perform(SEND_REFUND, self._send_refund)

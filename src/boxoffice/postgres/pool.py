@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 
 from boxoffice.errors import UnavailableError
+from boxoffice.postgres.pulse import Pulse
 
 if TYPE_CHECKING:
     # asyncpg ships no types: this is the one place where what it returns gets one.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         async def add_listener(self, channel: str, callback: Callable[..., Any]) -> None: ...
         async def remove_listener(self, channel: str, callback: Callable[..., Any]) -> None: ...
         async def close(self, **kwargs: Any) -> None: ...
+        def terminate(self) -> None: ...
         def is_closed(self) -> bool: ...
         def transaction(self, **kwargs: Any) -> AbstractAsyncContextManager[Any]: ...
 
@@ -69,19 +71,20 @@ def constraint_of(error: asyncpg.PostgresError) -> str | None:
     return getattr(error, "constraint_name", None)
 
 
-async def connect_pool(dsn: str, *, size: int, plan_once: bool = False) -> Pool:
-    """A pool of up to ``size`` connections to the database at ``dsn``.
+async def connect_pool(dsn: str, *, size: int, plan_once: bool = False, pulse: Pulse | None = None) -> Pool:
+    """A pool of up to ``size`` connections to the database at ``dsn``, dropped whenever its ``pulse`` stays away.
 
     With ``plan_once`` a statement is planned once a connection and not for each set of arguments: right for one whose
     plan is the same for all of them and takes longer to make than to run.
 
     Raises:
-        OSError, asyncpg.PostgresError: the server cannot be reached or refuses.
+        OSError, asyncpg.PostgresError, UnavailableError: the server cannot be reached, refuses, or does not answer.
     """
     made = await asyncpg.create_pool(
         dsn,
         min_size=min(2, size),
         max_size=size,
+        connect=None if pulse is None else pulse.connect,
         init=_initialise,
         reset=_nothing_to_reset,
         timeout=CONNECT_TIMEOUT_S,
@@ -91,6 +94,10 @@ async def connect_pool(dsn: str, *, size: int, plan_once: bool = False) -> Pool:
             "timezone": "UTC",
             "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
             "idle_in_transaction_session_timeout": "30s",
+            # A connection that we dropped while the network swallowed everything is noticed there, too.
+            "tcp_keepalives_idle": "30",
+            "tcp_keepalives_interval": "10",
+            "tcp_keepalives_count": "3",
             # Statements here are short: compiling one costs more than running it.
             "jit": "off",
             "plan_cache_mode": "force_generic_plan" if plan_once else "auto",
@@ -104,7 +111,7 @@ async def connection(pool: Pool) -> AsyncGenerator[Connection]:
     """A connection of the pool, outside any transaction.
 
     Raises:
-        UnavailableError: every connection stayed busy for `ACQUIRE_TIMEOUT_S`.
+        UnavailableError: every connection stayed busy for `ACQUIRE_TIMEOUT_S`, or the database does not answer.
     """
     try:
         conn = cast("Connection", await pool.acquire(timeout=ACQUIRE_TIMEOUT_S))

@@ -30,7 +30,7 @@ import asyncpg
 import msgspec
 import structlog
 
-from boxoffice.errors import KeyReusedError
+from boxoffice.errors import KeyReusedError, UnavailableError
 from boxoffice.idempotency import Claim, Outcome
 from boxoffice.postgres.pool import Pool, connection, constraint_of
 from boxoffice.seating.group_commit import GroupCommit
@@ -301,7 +301,8 @@ class Claims:
         verdicts = [_UNKNOWN] * len(batch)
         keyed = [n for n, request in enumerate(batch) if request.key is not None]
         if keyed:
-            with contextlib.suppress(*_CONNECTION_LOST):
+            # That it cannot be asked now says nothing about what became of what was asked before.
+            with contextlib.suppress(*_CONNECTION_LOST, UnavailableError):
                 for n, verdict in zip(keyed, await self._execute([batch[n] for n in keyed]), strict=True):
                     verdicts[n] = verdict
         return verdicts

@@ -80,6 +80,9 @@ EXAMPLE_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
 """By code: the further members that such a problem has, for the documentation."""
 
 METHOD_NOT_ALLOWED: Final = ("This address does not take that method", "method_not_allowed")
+_ONLY_READ: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_NO_ANSWER: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
+"""What a request may have been done in spite of."""
 UNSUPPORTED_MEDIA_TYPE: Final = ("This media type is not taken here", "unsupported_media_type")
 INTERNAL_ERROR: Final = ("Something went wrong here", "internal_error")
 
@@ -196,7 +199,12 @@ def on_bad_text(request: AnyRequest, _: UnicodeDecodeError) -> Response[dict[str
 def on_database_gone(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
     """PostgreSQL cannot be reached, or ended our session: nothing is known to be wrong with the request."""
     log.error("database unavailable", path=request.url.path, error=repr(error))
-    return on_box_office_error(request, UnavailableError("the database cannot be reached", retry_after_s=2))
+    detail = "the database cannot be reached"
+    if request.method not in _ONLY_READ and isinstance(error, _NO_ANSWER):
+        detail = (
+            "the database went away before it answered: look whether it was done, or repeat with an Idempotency-Key"
+        )
+    return on_box_office_error(request, UnavailableError(detail, retry_after_s=2))
 
 
 def on_unexpected(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:

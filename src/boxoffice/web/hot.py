@@ -76,7 +76,10 @@ class HotWeb:
                 return
         read: list[Message] = []
         began = time.perf_counter()
-        act = await self._hot(scope, receive, read) if scope["type"] == "http" else None
+        try:
+            act = await self._hot(scope, receive, read) if scope["type"] == "http" else None
+        except Exception as error:  # noqa: BLE001  (who calls could not be found out: told as the framework would)
+            act = _raising(error)
         if act is None:
             await self.app(scope, _again(read, receive) if read else receive, send)
             return
@@ -196,6 +199,13 @@ async def _count(office: Office, scope: Scope, caller: Caller) -> None:
     """As the guards of the framework's way count it."""
     await office.limits.count_address(scope)
     await office.limits.count_caller(scope, caller)
+
+
+def _raising(error: Exception) -> Act:
+    async def act() -> Answer:
+        raise error
+
+    return act
 
 
 def _is_map(scope: HTTPScope) -> bool:
