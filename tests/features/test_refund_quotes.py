@@ -125,3 +125,21 @@ async def test_a_client_asks_and_agrees_to_exactly_that(client: httpx.AsyncClien
         answer = await client.post(url, json=agreed, headers=keyed)
         assert (answer.status_code, answer.json()["refundAmount"]) == (200, offer["refundAmount"])
     assert await pool.fetchval("SELECT count(*) FROM refund") == 1
+
+
+async def test_a_seat_that_somebody_went_in_for_is_not_quoted(client: httpx.AsyncClient, pool: Pool) -> None:
+    show, buyer = await make.show(pool), await make.guest(client)
+    made = await make.paid_booking(client, buyer, show, *show.seats[:2])
+    await pool.execute(
+        """INSERT INTO ticket_admission (show_id, booking_id, seat_id, admitted_by)
+           SELECT show_id, id, $2, user_id FROM booking WHERE id = $1""",
+        made["id"],
+        show.seats[0],
+    )
+    url = f"/api/v1/payments/refund/{made['id']}"
+
+    refused = await client.get(url, headers=buyer.headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "seats_admitted")
+    assert refused.json()["showSeatIds"] == [str(show.seats[0])]
+    other = await client.get(url, params={"showSeatIds": str(show.seats[1])}, headers=buyer.headers)
+    assert other.json()["refundAmount"] == make.PRICE

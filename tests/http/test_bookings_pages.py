@@ -194,6 +194,41 @@ async def test_seats_given_back_in_another_tab_are_not_offered_again(
         assert (answer.status_code, answer.headers["location"]) == (303, f"/bookings/{booking_id}")
 
 
+async def test_a_seat_that_somebody_went_in_for_is_shown_and_cannot_be_given_back(
+    visitor: Visitor, office: Office, pool: Pool
+) -> None:
+    show = await make.show(pool)
+    booking_id = await paid(visitor, office, pool, show, *show.seats[:2])
+    refund = f"/bookings/{booking_id}/refund"
+    await visitor.get(refund)
+    both = visitor.form(refund)
+    await go_in(pool, show, booking_id, show.seats[0])
+
+    page = await visitor.post(refund, both)
+    assert page.status_code == 409
+    assert "Things changed meanwhile, so nothing was done." in visitor.text
+    assert "used at the door" in visitor.text
+    assert re.search(rf'value="{show.seats[0]}" disabled>', page.text)
+    assert visitor.form(refund)["seat"] == [str(show.seats[1])]
+    assert await pool.fetchval("SELECT count(*) FROM refund") == 0
+
+    await go_in(pool, show, booking_id, show.seats[1])
+    page = await visitor.get(refund)
+    assert "Your tickets have been used at the door, so nothing can be given back." in visitor.text
+    assert 'name="amount"' not in page.text
+
+
+async def go_in(pool: Pool, show: make.Show, booking_id: str, seat: UUID) -> None:
+    """Somebody takes the seat."""
+    await pool.execute(
+        """INSERT INTO ticket_admission (show_id, booking_id, seat_id, admitted_by)
+           SELECT $1, $2, $3, user_id FROM booking WHERE id = $2""",
+        show.id,
+        UUID(booking_id),
+        seat,
+    )
+
+
 @pytest.mark.parametrize(
     "form",
     [

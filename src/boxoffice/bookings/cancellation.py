@@ -134,6 +134,7 @@ async def quote_refund(
     Raises:
         NotRefundableError: the booking is not CONFIRMED.
         ForeignSeatsError: a seat is not, or no longer, the booking's.
+        SeatsAdmittedError: the ticket of a seat has been used.
     """
     seen = await conn.fetchrow(_LOOK, show_id, booking_id)
     return (await _reckon(conn, show_id, booking_id, row(Paid, seen) if seen else None, seat_ids, policy)).quote
@@ -162,8 +163,6 @@ async def refund_booking(
     locked = await conn.fetchrow(_LOCK, show_id, booking_id)
     reckoned = await _reckon(conn, show_id, booking_id, row(Paid, locked) if locked else None, seat_ids, policy)
     quote = reckoned.quote
-    if admitted := await conn.fetchval(_ADMITTED, show_id, booking_id, list(quote.by_seat)):
-        raise SeatsAdmittedError("the tickets of some seats have been used", showSeatIds=admitted)
     if quote.percentage == 0:
         raise RefundWindowClosedError("nothing is given back this close to the show", refundPercentage=0)
     if expected is not None and expected != quote.refund_amount:
@@ -175,10 +174,15 @@ async def refund_booking(
     return await _refund(conn, show_id, booking_id, reckoned)
 
 
-# Which of the seats somebody has taken; read under the booking's lock, which the door takes too.
+# The seats of a booking that somebody has taken; read under the booking's lock, which the door takes too.
 _ADMITTED: Final = """
-SELECT array_agg(seat_id) FROM ticket_admission WHERE show_id = $1 AND booking_id = $2 AND seat_id = ANY($3::uuid[])
+SELECT seat_id FROM ticket_admission WHERE show_id = $1 AND booking_id = $2
 """
+
+
+async def admitted_seats(conn: Connection, show_id: UUID, booking_id: UUID) -> set[UUID]:
+    """The seats whose tickets have been used at the door: none of them can be given back."""
+    return {r["seat_id"] for r in await conn.fetch(_ADMITTED, show_id, booking_id)}
 
 
 async def _reckon(
@@ -197,6 +201,8 @@ async def _reckon(
     wanted = list(kept) if seat_ids is None else sorted(set(seat_ids))
     if foreign := [seat for seat in wanted if seat not in kept]:
         raise ForeignSeatsError("some seats are not of this booking, or refunded before", showSeatIds=foreign)
+    if used := (await admitted_seats(conn, show_id, booking_id)).intersection(wanted):
+        raise SeatsAdmittedError("the tickets of some seats have been used", showSeatIds=sorted(used))
     return Reckoned(
         paid=paid,
         quote=policy.quote({seat: kept[seat] for seat in wanted}, paid.starts_at, paid.now),

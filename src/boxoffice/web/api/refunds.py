@@ -77,7 +77,14 @@ _OFFER: Final = RefundOffer(
     tags=["payments"],
     guards=[signed_in],
     responses={200: answers(RefundOffer, _OFFER, "What would come back.")}
-    | problems(MalformedError, ForeignSeatsError, UnidentifiedError, BookingNotFoundError, NotRefundableError),
+    | problems(
+        MalformedError,
+        ForeignSeatsError,
+        UnidentifiedError,
+        BookingNotFoundError,
+        NotRefundableError,
+        SeatsAdmittedError,
+    ),
 )
 async def quote(
     office: NamedDependency[Office],

@@ -17,6 +17,7 @@ from boxoffice.bookings.cancellation import (
     RefundChangedError,
     RefundWindowClosedError,
     SeatsAdmittedError,
+    admitted_seats,
     quote_refund,
 )
 from boxoffice.bookings.reading import Booking, find_booking, list_past, list_upcoming
@@ -89,10 +90,10 @@ async def refund(
         await do_refund(office, caller_of(request), booking_id, agreed.seats, agreed.key, expected=agreed.amount)
     except (RefundChangedError, RefundWindowClosedError, KeyReusedError):
         return await _offer(request, office, booking_id, agreed.seats, changed=True)
-    except ForeignSeatsError:
+    except (ForeignSeatsError, SeatsAdmittedError):
+        # Given back before, perhaps in another tab, or gone in with: what can still be given back is shown.
         return await _offer(request, office, booking_id, None, changed=True)
-    except (NotRefundableError, SeatsAdmittedError):
-        # Given back before, or gone in with,, perhaps in another tab: its page says so.
+    except NotRefundableError:
         return go(f"/bookings/{booking_id}")
     return go(f"/bookings/{booking_id}")
 
@@ -124,18 +125,22 @@ async def _offer(
     policy = refund_policy(office.settings)
     async with connection(office.pool) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         booking = await find_booking(conn, booking_id, owner=whose)
+        used = await admitted_seats(conn, booking.show_id, booking_id)
+        kept = [one for one in booking.seats if not one.refunded]
+        free = [one.id for one in kept if one.id not in used]
         try:
-            each = await quote_refund(conn, booking.show_id, booking_id, seat_ids=None, policy=policy)
+            each = await quote_refund(conn, booking.show_id, booking_id, seat_ids=free, policy=policy)
         except NotRefundableError:
             return go(f"/bookings/{booking_id}")
-        wanted = list(each.by_seat) if seats is None else [one for one in seats if one in each.by_seat]
+        wanted = free if seats is None else [one for one in seats if one in each.by_seat]
         quote = await quote_refund(conn, booking.show_id, booking_id, seat_ids=wanted, policy=policy)
     return render(
         request,
         "refund.html",
         status=409 if changed else 200,
         booking=booking,
-        kept=[one for one in booking.seats if one.id in each.by_seat],
+        kept=kept,
+        used=used,
         each=each,
         quote=quote,
         steps=_steps(booking, policy, quote),
