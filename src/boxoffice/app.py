@@ -30,6 +30,7 @@ from boxoffice.tallies import Tallies
 from boxoffice.tickets.codes import TicketKeys
 from boxoffice.tickets.letters import default_sender
 from boxoffice.tickets.post import Post
+from boxoffice.web.bodies import Patience
 from boxoffice.web.hot import HotWeb
 from boxoffice.web.limits import Limits
 from boxoffice.web.office import Office
@@ -120,6 +121,7 @@ def assemble(
         ticket_keys=TicketKeys(chosen.ticket_secrets),
         usher=Usher(pool, hot_maps),
         limits=Limits(chosen, tallies),
+        patience=Patience(chosen.slow_client_s),
         gateways={fake.name: fake, **real},
         simulated=None if chosen.production else fake,
     )

@@ -64,6 +64,12 @@ class TooLargeError(BoxOfficeError):
     code = "too_large"
 
 
+class TooSlowError(BoxOfficeError):
+    """The request took too long to arrive."""
+
+    code = "too_slow"
+
+
 class KeyReusedError(BoxOfficeError):
     """The idempotency key was used with another payload."""
 

@@ -16,9 +16,10 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 from boxoffice.settings import Settings
@@ -63,7 +64,8 @@ def run(settings: Settings, dsn: str, opened: Callable[[], None]) -> None:
     Raises:
         CannotRunError: the web workers keep dying.
     """
-    from granian.constants import Interfaces, Loops
+    from granian.constants import HTTPModes, Interfaces, Loops
+    from granian.http import HTTP1Settings
     from granian.server import Server
 
     # The processes that we start read their settings as we did, and where they are forks of this
@@ -82,6 +84,9 @@ def run(settings: Settings, dsn: str, opened: Callable[[], None]) -> None:
         loop=Loops.uvloop,
         websockets=False,
         backlog=BACKLOG,
+        # HTTP/2 as well would mean to wait without a limit for a first byte that tells which of the two it is.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=round(settings.slow_client_s * 1000)),
         log_enabled=False,
         respawn_failed_workers=True,
         workers_kill_timeout=WEB_STOP_S,
@@ -97,7 +102,7 @@ def run(settings: Settings, dsn: str, opened: Callable[[], None]) -> None:
     with _JobWorker(settings, dsn):
         threading.Thread(target=announce, daemon=True).start()
         try:
-            server.serve(target_loader=partial(_web_app, os.getpid()), wrap_loader=False)
+            server.serve(target_loader=partial(_web_app, os.getpid(), settings), wrap_loader=False)
         except SystemExit as error:
             # Ctrl+C reaches the workers too, which the server then takes for their failure.
             if error.code == 1 and not server.interrupt_signal:
@@ -122,12 +127,47 @@ def work_until_told(settings: Settings, dsn: str) -> None:
     asyncio.run(app.work(settings, dsn))
 
 
-def _web_app(parent: int) -> Any:
+def _web_app(parent: int, settings: Settings) -> Any:
     """The application, in a web worker."""
     from boxoffice import app
 
     _end_with(parent)
+    threading.Thread(target=_drop_who_does_not_read, args=(settings,), daemon=True).start()
     return app.create()
+
+
+def _drop_who_does_not_read(settings: Settings) -> None:
+    """Have the system close connections whose other end takes nothing of what was sent to it for `SLOW_CLIENT_S`.
+
+    The server has no limit for that: an answer that nobody reads would be kept for ever. It opens its listening socket
+    itself, after the application was loaded; connections that it accepts have what is set on it.
+    """
+    if sys.platform != "linux":
+        return
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline:
+        for listening in _listening(settings.port):
+            with listening:
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(settings.slow_client_s * 1000))
+            return
+        time.sleep(0.02)
+
+
+def _listening(port: int) -> Iterator[socket.socket]:
+    """This process's socket that listens on ``port``, if it has one."""
+    for name in Path("/proc/self/fd").iterdir():
+        try:
+            if not name.is_socket():
+                continue
+            found = socket.socket(fileno=os.dup(int(name.name)))
+        except OSError:
+            # Closed since we looked.
+            continue
+        internet = found.family in {socket.AF_INET, socket.AF_INET6}
+        if internet and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and found.getsockname()[1] == port:
+            yield found
+        else:
+            found.close()
 
 
 class _JobWorker:

@@ -72,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     staff_changes_per_minute: int = 6_000
     address_changes_per_minute: int = 12_000
     address_reads_per_minute: int = 60_000
+    slow_client_s: float = 30.0
     refund_full_before: timedelta = timedelta(hours=24)
     refund_half_before: timedelta = timedelta(hours=2)
     database_pool_size: int = 16
@@ -148,6 +149,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         staff_changes_per_minute=read.whole("STAFF_CHANGES_PER_MINUTE", 6_000, 0, LIMIT_MAX),
         address_changes_per_minute=read.whole("ADDRESS_CHANGES_PER_MINUTE", 12_000, 0, LIMIT_MAX),
         address_reads_per_minute=read.whole("ADDRESS_READS_PER_MINUTE", 60_000, 0, LIMIT_MAX),
+        slow_client_s=read.number("SLOW_CLIENT_S", 30, 0.1, 3600),
         refund_full_before=read.hours("REFUND_FULL_HOURS", 24),
         refund_half_before=read.hours("REFUND_HALF_HOURS", 2),
         database_pool_size=read.whole("DATABASE_POOL_SIZE", _pool_size_of(workers), 1, 500),

@@ -97,7 +97,7 @@ async def test_a_failure_of_ours_is_not_swallowed() -> None:
         raise ValueError("oh no")
 
     listener = Listener()
-    answer = EventStream(Quiet(), broken()).to_asgi_response()
+    answer = EventStream(Quiet(), broken(), slow_reader_s=10).to_asgi_response()
 
     with pytest.raises(ValueError, match="oh no"):
         await answer(NOBODY, cast("Receive", listener.receive), cast("Send", listener.send))

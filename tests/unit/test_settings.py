@@ -100,6 +100,7 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
     "STAFF_CHANGES_PER_MINUTE": ("staff_changes_per_minute", 6_000, {"0": 0, "9": 9}, [*NO_NUMBERS, "10000001"]),
     "ADDRESS_CHANGES_PER_MINUTE": ("address_changes_per_minute", 12_000, {"0": 0, "9": 9}, [*NO_NUMBERS, "-2"]),
     "ADDRESS_READS_PER_MINUTE": ("address_reads_per_minute", 60_000, {"0": 0, "9": 9}, [*NO_NUMBERS, "1e3"]),
+    "SLOW_CLIENT_S": ("slow_client_s", 30.0, {"0.1": 0.1, "3600": 3600.0}, [*NO_NUMBERS, "0", "3601"]),
     "REFUND_FULL_HOURS": (
         "refund_full_before",
         timedelta(hours=24),

@@ -15,7 +15,14 @@ from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, Example, OpenAPI, SecurityScheme, Tag
 
 from boxoffice.accounts import InvalidTokenError
-from boxoffice.errors import BoxOfficeError, MalformedError, TooLargeError, UnavailableError, UnidentifiedError
+from boxoffice.errors import (
+    BoxOfficeError,
+    MalformedError,
+    TooLargeError,
+    TooSlowError,
+    UnavailableError,
+    UnidentifiedError,
+)
 from boxoffice.web.errors import PROBLEM_TYPE, problems, status_of
 from boxoffice.web.examples import example as told
 from boxoffice.web.identity import IGNORES_IDENTITY
@@ -176,6 +183,7 @@ def _common_errors(operation: dict[str, Any], handler: HTTPRouteHandler) -> Iter
         yield MalformedError
     if "requestBody" in operation:
         yield TooLargeError
+        yield TooSlowError
     if not handler.opt.get(IGNORES_IDENTITY):
         yield InvalidTokenError
     if handler.guards:

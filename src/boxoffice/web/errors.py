@@ -21,6 +21,7 @@ from boxoffice.errors import (
     MalformedError,
     ThrottledError,
     TooLargeError,
+    TooSlowError,
     UnavailableError,
     UnidentifiedError,
     UnknownError,
@@ -33,6 +34,7 @@ STATUSES: Final[Mapping[type[BoxOfficeError], int]] = {
     UnidentifiedError: 401,
     ForbiddenError: 403,
     UnknownError: 404,
+    TooSlowError: 408,
     ConflictError: 409,
     TooLargeError: 413,
     KeyReusedError: 422,
@@ -163,6 +165,9 @@ def on_box_office_error(_: AnyRequest, error: BoxOfficeError) -> Response[dict[s
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, UnidentifiedError):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooSlowError):
+        # The rest of the request may still be on its way, and is nobody's next one.
+        headers["Connection"] = "close"
     return _answer(status_of(type(error)), error.code, error.title(), error.detail, error.extra, headers)
 
 

@@ -1,7 +1,7 @@
 """Server-Sent Events (WHATWG HTML, section 9.2) to one listener, for as long as somebody reads them.
 
 Two tasks a listener, which thousands of them can afford: one sends, one hears that the connection is gone. Who does not
-take what is sent for `SLOW_READER_S` is let go, so that a connection that nobody reads holds on to nothing.
+take what is sent is let go, so that a connection that nobody reads holds on to nothing.
 """
 
 import asyncio
@@ -14,8 +14,6 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from boxoffice.seating.live import LiveEvent
 
-SLOW_READER_S: Final = 20.0
-"""By then the kernel's buffers are full, too: some megabytes, where an event has a hundred bytes."""
 RETRY: Final = b"retry: 2000\r\n"
 """Milliseconds after which a client comes back when the connection breaks."""
 _HEADERS: Final = [
@@ -26,11 +24,13 @@ _HEADERS: Final = [
 
 
 class EventStream(Response[str]):
-    """``first``, then all of ``events``, which are closed with the connection."""
+    """``first``, then all of ``events``, which are closed with the connection.
 
-    def __init__(
-        self, first: LiveEvent, events: AsyncGenerator[LiveEvent], *, slow_reader_s: float = SLOW_READER_S
-    ) -> None:  # pyright: ignore[reportMissingSuperCall]  (what the framework would set is not used)
+    A reader who takes nothing for ``slow_reader_s`` is let go. By then the kernel's buffers are full, too: some
+    megabytes, where an event has a hundred bytes.
+    """
+
+    def __init__(self, first: LiveEvent, events: AsyncGenerator[LiveEvent], *, slow_reader_s: float) -> None:  # pyright: ignore[reportMissingSuperCall]  (what the framework would set is not used)
         self._first = first
         self._events = events
         self._slow_reader_s = slow_reader_s

@@ -20,13 +20,14 @@ from litestar.datastructures import Headers
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
 
 from boxoffice.accounts import Caller
-from boxoffice.errors import BoxOfficeError, UnidentifiedError
+from boxoffice.errors import BoxOfficeError, TooSlowError, UnidentifiedError
 from boxoffice.idempotency import KEY_LENGTH_MAX, Outcome
 from boxoffice.web.api.bookings import BookingRequest, HoldRequest, do_book, do_hold, do_read
 from boxoffice.web.api.payments import InitiateRequest, do_initiate
 from boxoffice.web.api.seats import answer_map
 from boxoffice.web.api.webhooks import BUILT_IN, hear
 from boxoffice.web.errors import EXCEPTION_HANDLERS, PROBLEM_TYPE, on_box_office_error, on_unexpected
+from boxoffice.web.limits import CHANGES
 from boxoffice.web.observe import ShownMaps, record, request_id_of
 from boxoffice.web.office import Office
 from boxoffice.web.once import REPLAYED_HEADER
@@ -74,6 +75,8 @@ class HotWeb:
             office: Office = self.app.state.office
             if await show_at_hand(office, self._shown, scope, send):
                 return
+        if scope["type"] == "http" and scope["method"] in CHANGES:
+            receive = self.app.state.office.patience.bounded(receive)
         read: list[Message] = []
         began = time.perf_counter()
         try:
@@ -242,10 +245,13 @@ def _headers(scope: HTTPScope) -> tuple[str, str | None] | None:
 
 
 async def _body(receive: Receive, read: list[Message]) -> bytes | None:
-    """The whole body; None where it is too large or its sender is gone."""
+    """The whole body; None where it is too large, too slow, or its sender is gone."""
     body = b""
     while len(body) <= BODY_BYTES_MAX:
-        message = await receive()
+        try:
+            message = await receive()
+        except TooSlowError:
+            return None
         read.append(cast("Message", message))
         if message["type"] != "http.request":
             return None

@@ -17,7 +17,8 @@ from boxoffice.web.addresses import LOOPBACK, Proxies
 
 UNLIMITED: Final = "unlimited"
 """The ``opt`` of a handler whose requests are not counted."""
-_CHANGES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+CHANGES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""The methods that may change something, and have bodies."""
 
 
 class RateLimitedError(ThrottledError):
@@ -47,7 +48,7 @@ class Limits:
         Raises:
             RateLimitedError: it is one too many in this minute.
         """
-        changes = scope.get("method") in _CHANGES
+        changes = scope.get("method") in CHANGES
         limit = self._address_changes if changes else self._address_reads
         if limit and (address := self._proxies.client_of(scope)) != LOOPBACK:
             kind = "changes" if changes else "reads"
@@ -63,7 +64,7 @@ class Limits:
         limit = self._staff_changes if caller.is_at_least(Role.STAFF) else self._customer_changes
         if (
             limit
-            and scope.get("method") in _CHANGES
+            and scope.get("method") in CHANGES
             and (wait_s := await self._tallies.hit(f"by/{caller.user_id.hex}", limit))
         ):
             raise RateLimitedError(f"more than {limit} changes a minute by you", retry_after_s=wait_s)

@@ -11,6 +11,7 @@ from boxoffice.seating.live import LiveSeats
 from boxoffice.seating.usher import Usher
 from boxoffice.settings import Settings
 from boxoffice.tickets.codes import TicketKeys
+from boxoffice.web.bodies import Patience
 from boxoffice.web.limits import Limits
 
 
@@ -27,6 +28,7 @@ class Office:
     ticket_keys: TicketKeys
     usher: Usher
     limits: Limits
+    patience: Patience
     gateways: dict[str, Gateway] = field(default_factory=dict[str, Gateway])
     """By name: `payments/webhook/{gateway}` takes events of any of them."""
     simulated: SimulatedGateway | None = None

@@ -191,12 +191,12 @@ async def seat_events(
 
     `seats` events carry `{version, changes: [{id, status}]}`. A `reset` event carries `{version}` and
     means: read the seat map again. Connections without `Last-Event-ID` begin with a `reset`. After 15 s of
-    silence a `heartbeat` event says that the connection lives. Who does not read for 20 s is let go, and comes back
-    with `Last-Event-ID`.
+    silence a `heartbeat` event says that the connection lives. Who does not read for half a minute is let go, and
+    comes back with `Last-Event-ID`.
     """
     events = office.live_seats.listen(show_id, _version(last_event_id))
     # The first event is awaited here, so that an unknown show is answered 404 and not with an empty stream.
-    return EventStream(await anext(events), events)
+    return EventStream(await anext(events), events, slow_reader_s=office.settings.slow_client_s)
 
 
 def _version(last_event_id: str | None) -> int | None:
