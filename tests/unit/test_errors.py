@@ -11,7 +11,7 @@ import boxoffice
 from boxoffice.errors import BoxOfficeError, ThrottledError, UnavailableError
 from boxoffice.web.errors import STATUSES, problems, status_of
 
-TOLD = {400, 401, 403, 404, 409, 413, 422, 429, 503}
+TOLD = {400, 401, 403, 404, 408, 409, 413, 422, 429, 503}
 
 
 def _errors() -> list[type[BoxOfficeError]]:
