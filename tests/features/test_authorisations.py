@@ -12,7 +12,15 @@ import pytest
 from boxoffice.bookings.authorisation import SETTLE_AUTHORISATION
 from boxoffice.bookings.capture import settle_authorisation
 from boxoffice.bookings.expiry import expire_lapsed
-from boxoffice.payments.gateway import CaptureRequest, EventType, Gateway, GatewayDownError, SessionState, Standing
+from boxoffice.payments.gateway import (
+    CaptureRequest,
+    EventType,
+    Gateway,
+    GatewayDownError,
+    GatewayRefusedError,
+    SessionState,
+    Standing,
+)
 from boxoffice.payments.ledger import balances, disagreements
 from boxoffice.payments.refunds import send_refund
 from boxoffice.settings import Settings
@@ -155,6 +163,31 @@ async def test_the_events_of_one_authorisation_take_effect_once(case: Case) -> N
     assert await case.pool.fetchval(queued, SETTLE_AUTHORISATION) == 1
 
 
+@pytest.mark.parametrize("kind", ["payment.failed", "payment.expired"])
+async def test_what_was_so_before_the_authorisation_and_is_told_after_it_loses_nothing(case: Case, kind: str) -> None:
+    await case.authorise()
+    late = make.event(case.session, case.booking["id"], kind)
+    assert (await make.deliver(case.client, late)).json() == {"status": "ignored"}
+    assert (await case.status(), await case.payments()) == ("PENDING", ["AUTHORISED"])
+    await case.work()
+    assert (await case.status(), await case.payments()) == ("CONFIRMED", ["SUCCEEDED"])
+    await case.money_is_right()
+
+
+async def test_who_learns_of_a_void_before_its_authorisation_lets_the_buyer_pay_again(case: Case, wire: Any) -> None:
+    receiver, wire.other_end = wire.other_end, None
+    await case.authorise()
+    await case.office.gateways["fake"].void(case.session["sessionId"])
+    wire.other_end = receiver
+    voided = make.event(case.session, case.booking["id"], "payment.voided")
+    assert (await make.deliver(case.client, voided)).json() == {"status": "processed"}
+    assert (await case.status(), await case.payments()) == ("PENDING", ["VOIDED"])
+    late = make.event(case.session, case.booking["id"], "payment.authorised")
+    assert (await make.deliver(case.client, late)).json() == {"status": "ignored"}
+    again = await make.session(case.client, case.buyer, case.booking["id"])
+    assert again["sessionId"] != case.session["sessionId"]
+
+
 class Moody:
     """The gateway, whose answers to a capture are lost, or which takes money that it was told to let go."""
 
@@ -232,3 +265,28 @@ async def test_taking_letting_go_cancelling_and_expiring_at_once_end_seated_or_u
     kept = standing.amount - standing.refunded_amount if standing.state is SessionState.PAID else 0
     assert (kept > 0) is (await case.status() == "CONFIRMED")
     await case.money_is_right()
+
+
+@pytest.mark.parametrize("said", [SessionState.FAILED, SessionState.EXPIRED, SessionState.VOIDED])
+async def test_what_the_gateway_has_let_go_by_itself_can_be_paid_again(case: Case, said: SessionState) -> None:
+    await case.authorise()
+    case.office.gateways["fake"] = Gone(case.office.gateways["fake"], said)
+    await case.work()
+    assert (await case.status(), await case.payments()) == ("PENDING", ["VOIDED"])
+    again = await make.session(case.client, case.buyer, case.booking["id"])
+    assert again["sessionId"] != case.session["sessionId"]
+
+
+class Gone(Moody):
+    """The gateway, where what was set aside is no more: it refuses to take it, and says so when it is asked."""
+
+    def __init__(self, inner: Gateway, state: SessionState) -> None:
+        super().__init__(inner)
+        self.state = state
+        self.fetch = self.says
+
+    async def capture(self, request: CaptureRequest) -> Standing:
+        raise GatewayRefusedError(f"there is nothing to take of {request.session_id}")
+
+    async def says(self, session_id: str) -> Standing:
+        return msgspec.structs.replace(await self.inner.fetch(session_id), state=self.state)

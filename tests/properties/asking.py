@@ -41,6 +41,8 @@ class SeatsMachine(RuleBasedStateMachine):
         """Everything that the gateway has ever wanted to tell, told or not."""
         self.keyed: list[tuple[str, str, list[str], Any]] = []
         """Who asked for what, under which key (kind and key), and the answer."""
+        self.asking_is_enough = False
+        self.house.network.carried.clear()
         self.version = -1
         self.maps: dict[int, object] = {}
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
@@ -13,14 +14,18 @@ import structlog
 from ground import Wire, asgi
 
 from boxoffice.app import assemble, fake_gateway
+from boxoffice.bookings.capture import settle_authorisation
 from boxoffice.bookings.expiry import archive_ended, expire_lapsed
+from boxoffice.bookings.reconciliation import reconcile_finished, reconcile_unfinished
 from boxoffice.payments.gateway import (
+    CaptureRequest,
     Gateway,
     GatewayDownError,
     RefundReceipt,
     RefundRequest,
     Session,
     SessionRequest,
+    Standing,
 )
 from boxoffice.payments.refunds import send_refund
 from boxoffice.postgres.pool import Pool, connect_pool
@@ -41,17 +46,31 @@ class MoodyGateway:
         self.name = inner.name
         self.page_origins = inner.page_origins
         self.captures_at_once = inner.captures_at_once
-        self.capture, self.void = inner.capture, inner.void
-        self.fetch, self.close = inner.fetch, inner.close
         self.verify = inner.verify
 
     async def open_session(self, request: SessionRequest) -> Session:
         self._silent()
         return self._unless_lost(await self._inner.open_session(request))
 
+    async def capture(self, request: CaptureRequest) -> Standing:
+        self._silent()
+        return self._unless_lost(await self._inner.capture(request))
+
+    async def void(self, session_id: str) -> Standing:
+        self._silent()
+        return self._unless_lost(await self._inner.void(session_id))
+
     async def refund(self, request: RefundRequest) -> RefundReceipt:
         self._silent()
         return self._unless_lost(await self._inner.refund(request))
+
+    async def fetch(self, session_id: str) -> Standing:
+        self._silent()
+        return self._unless_lost(await self._inner.fetch(session_id))
+
+    async def close(self, session_id: str) -> Standing:
+        self._silent()
+        return self._unless_lost(await self._inner.close(session_id))
 
     def _silent(self) -> None:
         if self.mood == "silent":
@@ -144,6 +163,34 @@ class House:
             except GatewayDownError:
                 continue
 
+    async def take_or_let_go(self, show_id: UUID, session: str) -> None:
+        """What the durable job of an authorisation does, once, in the present mood of the gateway."""
+        payment = await self.pool.fetchval("SELECT id FROM payment WHERE session_id = $1", session)
+        try:
+            await settle_authorisation(self.pool, self.office.gateways, show_id, payment, self.office.hot_maps.changed)
+        except GatewayDownError:
+            return
+
+    async def ask_about(self, booking_id: UUID, nth: int) -> None:
+        """Reconciliation runs, and of all payments only this one of a booking is due."""
+        await self.pool.execute("UPDATE payment SET asked_at = now() WHERE settled_at IS NULL")
+        await self.pool.execute(
+            "UPDATE payment SET settled_at = settled_at - interval '2 days' WHERE settled_at > now()"
+        )
+        show_id = await self.pool.fetchval(
+            """UPDATE payment SET asked_at = NULL, settled_at = settled_at + interval '2 days'
+                WHERE id = (SELECT id FROM payment WHERE booking_id = $1 ORDER BY created_at, id OFFSET $2 LIMIT 1)
+               RETURNING show_id""",
+            *(booking_id, nth),
+        )
+        await reconcile_unfinished(self.pool, self.office.gateways, patience=timedelta(0))
+        await reconcile_finished(self.pool, self.office.gateways, datetime.now(UTC) + timedelta(hours=1))
+        self.office.hot_maps.changed(show_id)
+
+    async def becomes_there(self, session: str, status: str) -> None:
+        """Something happens at the gateway: a buyer pays, a bank answers, somebody uses its dashboard."""
+        await self.pool.execute("UPDATE fake_session SET status = $2 WHERE id = $1", session, status)
+
     async def lapse_holds(self, show_id: UUID) -> None:
         await self.pool.execute(
             """UPDATE show_seat SET held_since = held_since - interval '1 hour', revision = revision + 1,
@@ -155,7 +202,7 @@ class House:
 
     async def lapse_booking(self, show_id: UUID, booking_id: UUID) -> None:
         lapsed = await self.pool.fetchval(
-            """UPDATE booking SET expires_at = now() - interval '1 second'
+            """UPDATE booking SET expires_at = now() - interval '2 minutes'
                 WHERE show_id = $1 AND id = $2 AND status = 'PENDING' RETURNING true""",
             *(show_id, booking_id),
         )

@@ -12,7 +12,10 @@ from typing import Literal
 LIVE_SEATS_MAX = 10
 EXTENSIONS_MAX = 2
 LIVE = {"OPENING", "OPEN"}
+SET_ASIDE = {"AUTHORISED", "VOIDING"}
 
+There = Literal["open", "authorised", "paid", "voided", "expired"]
+"""Where a session stands at the gateway; the fake one's own words."""
 Stage = Literal["far", "near", "close", "running", "over"]
 STAGES: tuple[Stage, ...] = ("far", "near", "close", "running", "over")
 PERCENTAGE: dict[Stage, int] = {"far": 100, "near": 50, "close": 0, "running": 0, "over": 0}
@@ -39,13 +42,13 @@ class Refund:
 
 @dataclass
 class Payment:
-    """One attempt to pay. The gateway's side of it is ``paid_there``: what it has really taken from the buyer."""
+    """One attempt to pay. The gateway's side of it is ``there``: what has really become of the buyer's money."""
 
     booking: str
     amount: int
     session: str | None = None
     status: str = "OPENING"
-    paid_there: bool = False
+    there: There = "open"
 
 
 @dataclass
@@ -74,7 +77,11 @@ class Booking:
 
     @property
     def live_payment(self) -> Payment | None:
-        return next((payment for payment in self.payments if payment.status in LIVE), None)
+        """What a buyer who asks to pay is shown; money that is set aside already comes before a session."""
+        shown = sorted(
+            (pay for pay in self.payments if pay.status in LIVE | {"AUTHORISED"}), key=lambda pay: pay.status
+        )
+        return shown[0] if shown else None
 
 
 @dataclass
@@ -175,6 +182,36 @@ class BoxOffice:
         if booking.archived or self.stage == "over":
             return False
         return all(seat not in self.taken for seat in booking.prices)
+
+    def authorised(self, payment: Payment) -> bool:
+        """Money is set aside. False: that was known, or is over."""
+        if payment.status in SET_ASIDE | {"SUCCEEDED", "VOIDED"}:
+            return False
+        payment.status = "AUTHORISED" if self._kept(payment) else "VOIDING"
+        return True
+
+    def _kept(self, payment: Payment) -> bool:
+        """Whether the seats are kept for this money, so that it may be taken; one payment of a booking at a time."""
+        booking = self.bookings[payment.booking]
+        if any(pay.status == "AUTHORISED" for pay in booking.payments if pay is not payment):
+            return False
+        if booking.status not in {"PENDING", "EXPIRED"} or not self._can_be_seated(booking):
+            return False
+        booking.status, booking.in_time = "PENDING", True
+        self.taken |= {seat: Taken(booking.buyer, booking.id) for seat in booking.prices}
+        return True
+
+    def decide_anew(self, payment: Payment) -> None:
+        """Before the gateway is asked: what was to be taken is to be let go if its seats are lost."""
+        if payment.status == "AUTHORISED" and not self._kept(payment):
+            payment.status = "VOIDING"
+
+    def voided(self, payment: Payment) -> bool:
+        """What was set aside is no more; the booking keeps its time, so that the buyer may pay again."""
+        if payment.status not in LIVE | SET_ASIDE:
+            return False
+        payment.status = "VOIDED"
+        return True
 
     def failed(self, payment: Payment) -> bool:
         if payment.status not in LIVE:

@@ -29,6 +29,24 @@ async def books_of(pool: Pool, show_id: UUID) -> Books:
     return Books(paid_in, back["paid_back"], back["owed_back"])
 
 
+async def accounts_of(pool: Pool, show_id: UUID) -> dict[str, int]:
+    """What the ledger's accounts stand at; those that are at nought are left out."""
+    sides = await pool.fetch(
+        """SELECT account, sum(amount)::bigint AS balance
+             FROM (SELECT debit AS account, amount FROM ledger_entry WHERE show_id = $1
+                   UNION ALL SELECT credit, -amount FROM ledger_entry WHERE show_id = $1) AS side
+            GROUP BY account""",
+        show_id,
+    )
+    return {side["account"]: side["balance"] for side in sides if side["balance"]}
+
+
+async def standings_of(pool: Pool, sessions: list[str]) -> dict[str, str]:
+    """Where the gateway says that its sessions stand."""
+    found = await pool.fetch("SELECT id, status FROM fake_session WHERE id = ANY($1)", sessions)
+    return {session["id"]: session["status"] for session in found}
+
+
 async def gateway_of(pool: Pool, sessions: list[str]) -> int:
     """What the gateway has given back of these sessions, by its own books, which must agree with each other."""
     by_refund = await pool.fetchval(
@@ -47,3 +65,9 @@ async def holders_of(pool: Pool, show_id: UUID) -> set[tuple[str, str]]:
         "SELECT id, booking_id FROM show_seat WHERE show_id = $1 AND taken_until = 'infinity'", show_id
     )
     return {(str(seat["id"]), str(seat["booking_id"])) for seat in sold}
+
+
+async def differences_of(pool: Pool, show_id: UUID) -> list[str]:
+    """What reconciliation has found to differ between the gateway and us, and left for a person."""
+    found = await pool.fetch("SELECT kind, detail FROM reconciliation_issue WHERE show_id = $1", show_id)
+    return [f"{issue['kind']}: {issue['detail']}" for issue in found]

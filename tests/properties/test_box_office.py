@@ -8,18 +8,19 @@ import asyncio
 import os
 import random
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 import httpx
 import make
-from asking import DONE, SEATS, SEVERAL, WHICH, WHO, SeatsMachine
+from asking import DONE, SEVERAL, WHICH
 from house import House
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
-from imagined import STAGES, Payment
-from ledger import books_of, gateway_of
+from imagined import SET_ASIDE, STAGES
+from ledger import books_of, differences_of, gateway_of
+from paying import MOODS, PaymentsMachine
 
 STARTS_IN: Final = {
     "far": timedelta(days=3),
@@ -28,10 +29,11 @@ STARTS_IN: Final = {
     "running": timedelta(minutes=-5),
     "over": timedelta(hours=-4),
 }
-MOODS = st.sampled_from(["answers", "answers", "answers", "silent", "answer_lost"])
+ROUNDS: Final = 3
+"""Whatever has happened is known, and done with, after asking about it this often: set aside, decided, taken."""
 
 
-class Machine(SeatsMachine):
+class Machine(PaymentsMachine):
     """Beside buyers: time, jobs, and a gateway that tells the truth late, twice, in any order, or lies."""
 
     # ------------------------------------------------------------- buying ---
@@ -46,94 +48,6 @@ class Machine(SeatsMachine):
             assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED")
         else:
             assert (answer.status_code, answer.json()["code"]) == (409, "booking_not_cancellable")
-
-    @precondition(lambda self: self.model.bookings)
-    @rule(which=WHICH, mood=MOODS)
-    def opens_a_session(self, which: int, mood: str) -> None:
-        booking = self.one_booking(which)
-        assert booking is not None
-        self.house.gateway.mood = mood
-        answer = self.ask("POST", "/payments/initiate", booking.buyer, json={"bookingId": booking.id})
-        self.house.gateway.mood = "answers"
-        payment = booking.live_payment
-        if booking.reads != "PENDING":
-            assert (answer.status_code, answer.json()["code"]) == (409, "booking_not_payable")
-            return
-        if payment is None:
-            payment = Payment(booking.id, booking.amount)
-            booking.payments.append(payment)
-        if payment.session is None and mood != "answers":
-            assert (answer.status_code, answer.json()["code"]) == (503, "gateway_unavailable")
-            return
-        assert (answer.status_code, answer.json()["amount"]) == (201, booking.amount)
-        assert payment.session in {None, answer.json()["sessionId"]}
-        payment.session, payment.status = answer.json()["sessionId"], "OPEN"
-        DONE["sessions asked for"] += 1
-
-    @initialize(who=WHO, how_many=st.integers(1, 4), first=st.integers(0, SEATS - 1))
-    def begins_with_a_sale(self, who: str, how_many: int, first: int) -> None:
-        self.goes_to_pay(who, how_many, first)
-
-    @rule(who=WHO, how_many=st.integers(1, 4), first=st.integers(0, SEATS - 1))
-    def goes_to_pay(self, who: str, how_many: int, first: int) -> None:
-        """Books what is free and opens a session for it: most of what a box office sees all day."""
-        free = [seat for seat in self.seats[first:] + self.seats[:first] if seat not in self.model.taken][:how_many]
-        if free and self.model.refusal(who, free) is None:
-            self.granted("book", who, free, self.claim("book", who, free))
-            self.opens_a_session(len(self.model.bookings) - 1, "answers")
-
-    @precondition(lambda self: self.sessions())
-    @rule(which=WHICH, kind=st.sampled_from(["success", "success", "failed", "expired"]), told=st.booleans())
-    def happens_at_the_gateway(self, which: int, kind: str, *, told: bool) -> None:
-        """The gateway decides, and tells or will tell; a card that was declined may be tried again there, and late."""
-        payment = self.sessions()[which % len(self.sessions())]
-        payment.paid_there |= kind == "success"
-        about = {"sessionId": payment.session, "amount": payment.amount, "currency": "INR"}
-        self.outbox.append(make.event(about, payment.booking, f"payment.{kind}"))
-        if told:
-            self.tell(self.outbox[-1])
-
-    @precondition(lambda self: self.outbox)
-    @rule(which=WHICH, times=st.integers(1, 3))
-    def is_told(self, which: int, times: int) -> None:
-        """One of all that was ever to be told, perhaps again, perhaps several times at one moment."""
-        self.tell(self.outbox[which % len(self.outbox)], times)
-
-    def tell(self, event: dict[str, Any], times: int = 1) -> None:
-        async def at_once() -> list[httpx.Response]:
-            return await asyncio.gather(*(make.deliver(self.house.client, event) for _ in range(times)))
-
-        said = sorted(answer.json()["status"] for answer in self.house.run(at_once()))
-        first = "duplicate" if event["eventId"] in self.model.events else self.takes_effect(event)
-        self.model.events.add(event["eventId"])
-        assert said == sorted([first] + ["duplicate"] * (times - 1))
-        DONE[f"{event['eventType']}: {first}"] += 1
-
-    def takes_effect(self, event: dict[str, Any]) -> str:
-        payment = next(payment for payment in self.sessions() if payment.session == event["sessionId"])
-        does = {
-            "payment.success": self.model.succeeded,
-            "payment.failed": self.model.failed,
-            "payment.expired": self.model.expired,
-        }
-        return "processed" if does[event["eventType"]](payment) else "ignored"
-
-    @precondition(lambda self: self.sessions())
-    @rule(
-        which=WHICH,
-        kind=st.sampled_from(["success", "failed", "expired"]),
-        lie=st.sampled_from(["amount", "currency", "bookingId", "sessionId", "signature"]),
-    )
-    def is_lied_to(self, which: int, kind: str, lie: str) -> None:
-        payment = self.sessions()[which % len(self.sessions())]
-        about = {"sessionId": payment.session, "amount": payment.amount, "currency": "INR"}
-        wrong = {"amount": payment.amount + 1, "currency": "USD", "bookingId": str(uuid4()), "sessionId": "sess_none"}
-        event = make.event(about, payment.booking, f"payment.{kind}", **{lie: wrong[lie]} if lie in wrong else {})
-        secret = "not-the-secret-at-all" if lie == "signature" else make.WEBHOOK_SECRET
-        answer = self.house.run(make.deliver(self.house.client, event, secret=secret))
-        assert answer.status_code == (401 if lie == "signature" else 200)
-        assert lie == "signature" or answer.json() == {"status": "ignored"}
-        DONE["lies"] += 1
 
     @precondition(lambda self: self.model.bookings)
     @rule(which=WHICH, part=st.none() | SEVERAL, twice=st.booleans(), keyed=st.booleans())
@@ -175,11 +89,12 @@ class Machine(SeatsMachine):
                 for refund in booking.refunds:
                     refund.status = "SUCCEEDED"
 
-    @precondition(lambda self: self.house.network.carried)
+    @precondition(lambda self: self.refunds_told())
     @rule(which=WHICH)
     def hears_of_a_refund_again(self, which: int) -> None:
         """The gateway's own webhook once more: whatever it settled is settled, and what it told for nothing is late."""
-        carried = self.house.network.carried[-(which % 20) - 1 :][0]
+        known = self.refunds_told()
+        carried = known[which % len(known)]
         before = self.house.run(books_of(self.house.pool, self.show.id))
         answer = self.house.run(self.house.client.send(_again(carried)))
         assert answer.status_code == 200
@@ -190,6 +105,9 @@ class Machine(SeatsMachine):
             for refund in booking.refunds:
                 if refund.id and refund.id in told:
                     refund.status = "SUCCEEDED"
+
+    def refunds_told(self) -> list[httpx.Request]:
+        return [one for one in self.house.network.carried[-60:] if b"refund.succeeded" in one.content]
 
     # ------------------------------------------------------ time and jobs ---
 
@@ -227,25 +145,42 @@ class Machine(SeatsMachine):
             self.model.expire()
         DONE["jobs"] += 1
 
+    @initialize(asking=st.booleans())
+    def ends_by_asking(self, *, asking: bool) -> None:
+        """In the end everything is told; or nothing more is told, and all of it is asked for."""
+        self.asking_is_enough = asking
+
+    def settles(self) -> None:
+        known = [pay for booking in self.model.bookings.values() for pay in booking.payments]
+        for _ in range(ROUNDS):
+            if self.asking_is_enough:
+                for n in range(len(known)):
+                    self.is_asked_about(n, "answers", cut=True)
+            else:
+                for event in list(self.outbox):
+                    self.tell(event)
+                self.takes_or_lets_go("answers", cut=False)
+        assert not [pay for pay in known if pay.status in SET_ASIDE or pay.there == "authorised"]
+
     def teardown(self) -> None:
-        """Settling: the gateway tells what it has not told yet, the jobs run, and then the money must add up."""
-        for event in self.outbox:
-            if event["eventId"] not in self.model.events:
-                self.tell(event)
+        """Settling: what has happened becomes known, the jobs run, and then the money must add up."""
+        self.settles()
         self.house.run(self.house.send_refunds(self.show.id))
         self.house.run(self.house.job("expire", self.show.id))
         for booking in self.model.bookings.values():
             for payment in booking.payments:
-                assert payment.paid_there == (payment.status == "SUCCEEDED")
+                paid = payment.there == "paid"
+                assert paid == (payment.status == "SUCCEEDED")
                 back = sum(refund.amount for refund in booking.refunds if refund.payment is payment)
                 seated = payment is booking.paid_by and booking.status in {"CONFIRMED", "REFUNDED"}
-                assert not payment.paid_there or seated or back == payment.amount
+                assert not paid or seated or back == payment.amount
         books = self.house.run(books_of(self.house.pool, self.show.id))
-        paid = sum(pay.amount for pay in self.sessions() if pay.paid_there)
+        paid = sum(pay.amount for pay in self.sessions() if pay.there == "paid")
         assert books.paid_in == paid
         assert books.owed_back == 0
         given_back = self.house.run(gateway_of(self.house.pool, [str(pay.session) for pay in self.sessions()]))
         assert books.paid_in - books.paid_back == paid - given_back
+        assert self.house.run(differences_of(self.house.pool, self.show.id)) == []
         DONE.update(
             f"refunds: {refund.reason}"
             for booking in self.model.bookings.values()

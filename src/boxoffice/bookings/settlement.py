@@ -128,8 +128,10 @@ async def _apply(conn: Connection, event: GatewayEvent, books: Books) -> Effect:
             effect = await authorised(conn, event, books)
         case EventType.FAILED:
             effect = await _failed(conn, books)
-        case EventType.EXPIRED | EventType.VOIDED:
+        case EventType.EXPIRED:
             effect = await _expired(conn, books)
+        case EventType.VOIDED:
+            effect = await _voided(conn, books)
         case EventType.REFUNDED:
             effect = await _refunded(conn, event, books)
         case EventType.REFUND_FAILED:
@@ -202,9 +204,9 @@ UPDATE booking SET expires_at = $3, extensions = extensions + 1 WHERE show_id = 
 
 
 async def _failed(conn: Connection, books: Books) -> Effect:
-    if books.payment_status == "VOIDING":
-        return await let_go(conn, books.show_id, books.payment_id)
-    if books.payment_status not in LIVE | SET_ASIDE:
+    # Of money that is set aside, only that it was let go is news: an attempt that failed, or a time that ran out, was
+    # before it, and is told late. Where the money is gone, whoever would take it is told so.
+    if books.payment_status not in LIVE:
         return Effect(outcome="settled_before", took_effect=False)
     await conn.execute(_CLOSE, books.show_id, books.payment_id, "FAILED")
     if books.status is BookingStatus.PENDING and (
@@ -223,8 +225,6 @@ RETURNING true
 
 
 async def _expired(conn: Connection, books: Books) -> Effect:
-    if books.payment_status in SET_ASIDE:
-        return await let_go(conn, books.show_id, books.payment_id)
     if books.payment_status not in LIVE:
         return Effect(outcome="settled_before", took_effect=False)
     await conn.execute(_CLOSE, books.show_id, books.payment_id, "EXPIRED")
@@ -233,6 +233,13 @@ async def _expired(conn: Connection, books: Books) -> Effect:
         await tell(conn, Occasion.EXPIRED, books.show_id, books.booking_id)
         return Effect(outcome="expired")
     return Effect(outcome="session_expired")
+
+
+async def _voided(conn: Connection, books: Books) -> Effect:
+    # That it was set aside may be told later, or never.
+    if books.payment_status not in LIVE | SET_ASIDE:
+        return Effect(outcome="settled_before", took_effect=False)
+    return await let_go(conn, books.show_id, books.payment_id)
 
 
 async def _refunded(conn: Connection, event: GatewayEvent, books: Books) -> Effect:

@@ -31,6 +31,9 @@ def event_of(
     event_type = _SAYS.get(standing.state)
     if event_type is None:
         return None
+    if known in {"AUTHORISED", "VOIDING"} and event_type in {EventType.FAILED, EventType.EXPIRED}:
+        # However the gateway calls it, what was set aside is no more.
+        event_type = EventType.VOIDED
     return GatewayEvent(
         gateway=gateway,
         event_id=f"asked:{payment_id}:{known}:{standing.state}",
