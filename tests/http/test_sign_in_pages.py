@@ -1,9 +1,11 @@
 """Signing in and out on pages: a session in a cookie, new at each sign-in, and errors that keep what was typed."""
 
 import httpx
+import make
 import pytest
 from visitor import Visitor
 
+from boxoffice.seating.claims import SeatsWanted
 from boxoffice.web.office import Office
 
 EMAIL = "asha@example.com"
@@ -155,3 +157,29 @@ async def test_a_cookie_that_is_over_is_forgotten_and_no_error(visitor: Visitor)
     assert [
         line for line in answer.headers.get_list("set-cookie") if line.startswith("boxoffice=") and "Max-Age=0;" in line
     ]
+
+
+@pytest.mark.parametrize("ticked", [{"bring": "1"}, {}])
+async def test_a_guest_who_signs_in_brings_along_what_was_picked_if_it_is_ticked(
+    visitor: Visitor, office: Office, ticked: dict[str, str]
+) -> None:
+    account = (await office.accounts.register_in_browser(EMAIL, PASSWORD, "Asha", None)).caller.user_id
+    show, guest = await make.show(office.pool), await visitor.become_guest()
+    await guest.book(show, show.seats[0])
+    wanted = SeatsWanted(show_id=show.id, user_id=guest.id, seat_ids=show.seats[1:2])
+    await office.claims.hold(wanted, length=office.settings.seat_hold, key=None)
+    page = await guest.get(f"/sign-in?next=/shows/{show.id}")
+    assert 'name="bring" value="1" checked' in page.text
+    assert (await office.hot_maps.fresh(show.id)).holds_of(guest.id)
+
+    fields = {"email": EMAIL, "password": PASSWORD, "next": "/bookings"} | ticked
+    assert (await guest.post("/sign-in", fields)).status_code == 303
+
+    # At once, on the map and among the bookings.
+    assert (await office.hot_maps.fresh(show.id)).holds_of(account) is bool(ticked)
+    await guest.get("/bookings")
+    assert ("Not paid yet" in guest.text) is bool(ticked)
+
+
+async def test_who_is_nobody_has_nothing_to_bring(visitor: Visitor) -> None:
+    assert 'name="bring"' not in (await visitor.get("/sign-in")).text

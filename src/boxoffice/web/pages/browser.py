@@ -19,8 +19,10 @@ from litestar.datastructures import Cookie, State
 from litestar.handlers.base import BaseRouteHandler
 
 from boxoffice.accounts import Caller, Entry, InvalidTokenError
+from boxoffice.bookings.adoption import adopt
 from boxoffice.errors import ForbiddenError
 from boxoffice.languages import Language, choose_language
+from boxoffice.postgres.pool import transaction
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
 
@@ -89,13 +91,18 @@ class Browser:
             self.caller = entry.caller
         return self.caller
 
-    async def sign_in(self, email: str, password: str) -> Caller:
-        """Be the account with this e-mail address and password.
+    async def sign_in(self, email: str, password: str, *, bring: bool = False) -> Caller:
+        """Be the account with this e-mail address and password; ``bring`` what one has as a guest along.
 
         Raises:
             MalformedError, InvalidCredentialsError, TooManyAttemptsError, HashingBusyError: as `Accounts.login`.
         """
-        return await self._enter(await self._office.accounts.login_in_browser(email, password, address=self._address))
+        entry = await self._office.accounts.login_in_browser(email, password, address=self._address)
+        if bring and self.caller is not None and self.caller.guest:
+            async with transaction(self._office.pool) as conn:
+                shows = await adopt(conn, self.caller.user_id, entry.caller.user_id)
+            self._office.hot_maps.changed(*shows)
+        return await self._enter(entry)
 
     async def register(self, email: str, password: str, name: str) -> Caller:
         """Be a new account; a guest becomes it, with all that they hold and have bought.

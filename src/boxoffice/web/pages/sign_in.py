@@ -44,6 +44,8 @@ class SignInForm(Body, frozen=True, kw_only=True):
     email: str = ""
     password: str = ""
     next: str = "/"
+    bring: str = ""
+    """Ticked: what one has as a guest comes along."""
 
 
 class RegisterForm(SignInForm, frozen=True, kw_only=True):
@@ -72,14 +74,14 @@ def show_sign_in(request: PageRequest, visitor: NamedDependency[Caller | None], 
     """The form; who is signed in already goes on."""
     if visitor is not None and not visitor.guest:
         return go(local_path(to))
-    return _page(request, "sign_in.html", SignInForm(next=to), None)
+    return _page(request, "sign_in.html", SignInForm(next=to, bring="1"), None)
 
 
 @post("/sign-in")
 async def sign_in(request: PageRequest, data: URLEncodedBody[SignInForm]) -> AnyPage:
     """On to where the visitor wanted to go, or the form again with what is wrong."""
     browser = browser_of(request)
-    wrong = await _try(request, lambda: browser.sign_in(data.email, data.password))
+    wrong = await _try(request, lambda: browser.sign_in(data.email, data.password, bring=bool(data.bring)))
     return go(local_path(data.next)) if wrong is None else _page(request, "sign_in.html", data, wrong)
 
 
