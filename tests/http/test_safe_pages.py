@@ -257,7 +257,7 @@ async def test_a_cookie_is_worth_nothing_to_the_api_and_a_bearer_token_nothing_t
 async def test_two_tokens_of_one_page_differ_and_both_are_good(app: Litestar, office: Office) -> None:
     class Connection:
         headers: dict[str, str] = {}  # noqa: RUF012  (a stand-in)
-        client = None
+        scope: dict[str, Any] = {"client": None, "headers": []}  # noqa: RUF012  (the same)
 
         def __init__(self, cookies: dict[str, str]) -> None:
             self.app = app

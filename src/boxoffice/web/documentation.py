@@ -11,7 +11,6 @@ from typing import Any, Final, cast
 import msgspec
 from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.openapi.spec import Components, Example, OpenAPI, SecurityScheme, Tag
 
 from boxoffice.accounts import InvalidTokenError
@@ -28,6 +27,7 @@ from boxoffice.web.examples import example as told
 from boxoffice.web.identity import IGNORES_IDENTITY
 from boxoffice.web.limits import UNLIMITED, RateLimitedError
 from boxoffice.web.once import REPLAYED_HEADER
+from boxoffice.web.safe_headers import SwaggerPage
 
 RAW_BODY: Final = "documented_raw_body"
 """The ``opt`` of a handler that reads the raw body: an example of what it takes there."""
@@ -97,7 +97,7 @@ class Documentation(OpenAPIConfig):
                 security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
             ),
             render_plugins=[
-                SwaggerRenderPlugin(
+                SwaggerPage(
                     js_url="/static/swagger/swagger-ui-bundle.js",
                     css_url="/static/swagger/swagger-ui.css",
                     standalone_preset_js_url="/static/swagger/swagger-ui-standalone-preset.js",

@@ -33,6 +33,7 @@ from boxoffice.web.office import Office
 from boxoffice.web.once import REPLAYED_HEADER
 from boxoffice.web.ready import Header, send_whole
 from boxoffice.web.router import BODY_BYTES_MAX
+from boxoffice.web.safe_headers import NOT_KEPT, is_https, of_the_api
 from boxoffice.web.shown import MAPS, MAPS_TEMPLATE, show_at_hand, show_in
 
 Answer = tuple[int, list[Header], bytes]
@@ -58,7 +59,7 @@ _WEBHOOK: Final = "/api/v1/payments/webhook"
 _BOOKINGS: Final = "/api/v1/bookings/"
 _BOOKINGS_TEMPLATE: Final = "/api/v1/bookings/{booking_id}"
 _FIRST_REFUSAL: Final = 400
-_JSON: Final[list[Header]] = [(b"content-type", b"application/json")]
+_JSON: Final[list[Header]] = [(b"content-type", b"application/json"), NOT_KEPT]
 _REPLAYED: Final[list[Header]] = [*_JSON, (REPLAYED_HEADER.lower().encode(), b"true")]
 
 
@@ -96,7 +97,8 @@ class HotWeb:
         # Maps that were shown are counted and not told: on an opening night they would be nearly all of the log.
         shown = status < _FIRST_REFUSAL and scope.get("method") == "GET"
         record(scope, status, time.perf_counter() - began, told=not shown)
-        await send_whole(send, status, [*headers, (b"x-request-id", request_id.encode())], body)
+        safe = of_the_api(https=is_https(self.app.state.office.settings))
+        await send_whole(send, status, [*headers, *safe, (b"x-request-id", request_id.encode())], body)
 
     async def _hot(self, scope: HTTPScope, receive: Receive, read: list[Message]) -> Act | None:
         """What to do for a request; None where it is not hot, or not plainly good. What was received is in ``read``."""
@@ -282,5 +284,5 @@ def _failure(request: Request[Any, Any, Any], error: Exception) -> Answer:
         handler: Any = on_unexpected if kind is None else EXCEPTION_HANDLERS[kind]
         response = handler(request, error)
     headers = [(name.lower().encode(), str(value).encode()) for name, value in response.headers.items()]
-    headers.append((b"content-type", PROBLEM_TYPE.encode()))
+    headers += [(b"content-type", PROBLEM_TYPE.encode()), NOT_KEPT]
     return response.status_code or 500, headers, msgspec.json.encode(response.content)

@@ -51,6 +51,7 @@ from boxoffice.web.pages import tickets as take_along
 from boxoffice.web.pages.browser import know_browser
 from boxoffice.web.pages.failures import for_browsers
 from boxoffice.web.pages.page import PageMiddleware
+from boxoffice.web.safe_headers import SafeHeadersMiddleware
 from boxoffice.web.static_cache import StaticCacheMiddleware
 
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -129,7 +130,7 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
         debug=False,
     )
     # Around routing and not inside a route, so that what no route takes is observed and safe, too.
-    app.asgi_handler = ObserveMiddleware()(PageMiddleware()(app.asgi_handler))
+    app.asgi_handler = ObserveMiddleware()(SafeHeadersMiddleware()(PageMiddleware()(app.asgi_handler)))
     return app
 
 

@@ -15,6 +15,7 @@ WHAT_TO_DO: Final = {
     403: "You are known, and this is not yours to do. Another identity may be allowed.",
     404: "There is no such thing, or it is someone else's: ids are not confirmed to strangers.",
     405: "See the documentation for the methods of this address.",
+    408: "Send the whole request at once; over a bad line, send it again.",
     409: "The request is sound, but things stand otherwise at present. Read the present state, then decide.",
     413: "Send less: a body has at most 64 KiB, a screen's layout 4 MiB.",
     415: "Send the media type that the documentation names.",
