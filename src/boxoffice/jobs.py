@@ -267,10 +267,22 @@ class Jobs:
         await reconciliation.count_to_look_at(self.context.pool)
 
     async def _run_worker(self) -> None:
-        async with self.app.open_async(), asyncio.TaskGroup() as workers:
-            workers.create_task(self._run_queue(DEFAULT_QUEUE, CONCURRENCY))
-            workers.create_task(self._run_queue(MAIL_QUEUE, MAIL_CONCURRENCY))
-            workers.create_task(self._look_for_dead())
+        """Both queues and the look for the dead; when one of these ends, as it does without an error too, all end."""
+        async with self.app.open_async():
+            parts = [
+                asyncio.create_task(self._run_queue(DEFAULT_QUEUE, CONCURRENCY)),
+                asyncio.create_task(self._run_queue(MAIL_QUEUE, MAIL_CONCURRENCY)),
+                asyncio.create_task(self._look_for_dead()),
+            ]
+            try:
+                await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for part in parts:
+                    part.cancel()
+                await asyncio.wait(parts)
+            for part in parts:
+                if not part.cancelled() and (error := part.exception()):
+                    raise error
 
     async def _look_for_dead(self) -> None:
         """By itself and not as a job: it would wait behind all others, just when there are too many."""

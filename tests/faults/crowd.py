@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 from uuid import UUID
 
 import httpx
@@ -45,16 +45,35 @@ class History:
         self._file.close()
 
 
+class Page(Protocol):
+    """A gateway's own page, away from the box office."""
+
+    def reached(self) -> bool:
+        """Whether anybody can get to it now."""
+        ...
+
+    def decide(self, session_id: str, result: str) -> bool:
+        """Pay (``success``) or be declined (``failed``); False: it is too late for that."""
+        ...
+
+
 class Buyer:
-    """One buyer; everything that they choose comes from ``rng``."""
+    """One buyer; everything that they choose comes from ``rng``. Without a ``page`` the box office simulates one."""
 
     def __init__(
-        self, name: str, url: str, shows: dict[UUID, list[UUID]], history: History, rng: random.Random
+        self,
+        name: str,
+        url: str,
+        shows: dict[UUID, list[UUID]],
+        history: History,
+        rng: random.Random,
+        page: Page | None = None,
     ) -> None:
         self.name = name
         self._shows = shows
         self._history = history
         self._rng = rng
+        self._page = page
         self._http = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=ANSWER_WITHIN_S, trust_env=False)
         self._keys = 0
         self._closing_time = False
@@ -67,13 +86,17 @@ class Buyer:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def live(self) -> None:
-        """Buy until told to stop, one thing after the other."""
+    async def arrive(self) -> None:
+        """Become a guest."""
         while not self.id and not self._closing_time:
             said = await self.ask("guest", "POST", "/auth/guest")
             if said.status == 201:
                 self.id = said.body["userId"]
                 self._http.headers["Authorization"] = f"Bearer {said.body['accessToken']}"
+
+    async def live(self) -> None:
+        """Buy until told to stop, one thing after the other."""
+        await self.arrive()
         while not self._closing_time:
             await self._buy()
             await asyncio.sleep(self._rng.uniform(0, 0.2))
@@ -103,13 +126,27 @@ class Buyer:
         session = opened.body["sessionId"]
         if how == "late":
             await asyncio.sleep(LATE_S)
-        result = "failed" if how == "decline" else "success"
-        paid = await self.surely("pay", "POST", f"/payments/simulate/{session}", {"result": result})
+        decided = await self._decide(session, "failed" if how == "decline" else "success")
         if how == "decline":
             await self._pay(booking, "pay")
-        elif paid.status < 300 and self._rng.random() < 0.3:
-            await asyncio.sleep(self._rng.uniform(0, 3))
+        elif decided and self._rng.random() < 0.3:
+            # What is paid elsewhere is confirmed when its event has come.
+            await asyncio.sleep(self._rng.uniform(0, 3) if self._page is None else self._rng.uniform(3, 8))
             await self.surely("refund", "POST", f"/payments/refund/{booking}", {})
+
+    async def _decide(self, session: str, result: str) -> bool:
+        if self._page is None:
+            said = await self.surely("pay", "POST", f"/payments/simulate/{session}", {"result": result})
+            return said.status < 300
+        while not self._page.reached():
+            if self._closing_time:
+                return False
+            await asyncio.sleep(0.2)
+        done = self._page.decide(session, result)
+        now = self._history.now()
+        about = {"buyer": self.name, "user": self.id, "what": "elsewhere", "key": None, "path": session}
+        self._history.write(**about, asked_at=now, told_at=now, status=200 if done else 409, told={"result": result})
+        return done
 
     async def surely(self, what: str, method: str, path: str, body: Any = None) -> Said:
         """Ask until there is an answer, always under the same key; past one's patience it stays unknown."""

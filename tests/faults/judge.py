@@ -6,32 +6,35 @@ The judge reads the recorded history and the tables. It knows nothing of the fau
 import asyncio
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from crowd import Buyer, History
+from stripe_house import StripeHouse
 
+from boxoffice.payments.ledger import balances, disagreements
 from boxoffice.postgres.pool import Connection
 
 SETTLED_WITHIN_S: Final = 240.0
-"""A job whose worker was killed is found within a minute and a half, and the gateway repeats with growing waits."""
+"""Every wait after an attempt that failed is twice the one before, and a clock that was put back costs two minutes."""
 
 _UNSETTLED: Final = """
 SELECT (SELECT count(*) FROM refund WHERE status = 'PENDING')
-     + (SELECT count(*) FROM fake_delivery WHERE delivered_at IS NULL)
-     + (SELECT count(*) FROM fake_session f WHERE f.status = 'paid'
-           AND NOT EXISTS (SELECT FROM payment p WHERE p.session_id = f.id AND p.status = 'SUCCEEDED'))
+     + (SELECT count(*) FROM payment WHERE status IN ('AUTHORISED', 'VOIDING'))
+     + (SELECT count(*) FROM unnest($1::text[]) AS taken (session_id)
+         WHERE NOT EXISTS (SELECT FROM payment p WHERE p.session_id = taken.session_id AND p.status = 'SUCCEEDED'))
 """
 
-# Money that the gateway has: is its booking seated by it, or has all of it gone back?
+# Money that the gateway took: is its booking seated by it, or has all of it gone back?
 _PAID_AND_NEITHER: Final = """
-SELECT f.id FROM fake_session f
-  JOIN payment p ON p.session_id = f.id
-  JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
- WHERE f.status = 'paid'
-   AND NOT (b.status IN ('CONFIRMED', 'REFUNDED') AND b.paid_by = p.id)
-   AND NOT EXISTS (SELECT FROM refund r WHERE r.show_id = p.show_id AND r.payment_id = p.id
-                      AND r.status = 'SUCCEEDED' AND r.amount = p.amount)
+SELECT taken.session_id FROM unnest($1::text[]) AS taken (session_id)
+ WHERE NOT EXISTS (
+       SELECT FROM payment p JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
+        WHERE p.session_id = taken.session_id
+          AND (b.status IN ('CONFIRMED', 'REFUNDED') AND b.paid_by = p.id
+               OR EXISTS (SELECT FROM refund r WHERE r.show_id = p.show_id AND r.payment_id = p.id
+                             AND r.status = 'SUCCEEDED' AND r.amount = p.amount)))
 """
 
 # The seats that confirmed bookings have not given back, with what the seat itself says.
@@ -44,17 +47,40 @@ SELECT l.show_id, l.seat_id, l.booking_id,
  WHERE b.status = 'CONFIRMED' AND r.seat_id IS NULL
 """
 
-_MONEY: Final = """
-SELECT (SELECT coalesce(sum(amount), 0)::bigint FROM fake_session WHERE status = 'paid') AS gateway_in,
-       (SELECT coalesce(sum(amount), 0)::bigint FROM fake_refund) AS gateway_back,
-       (SELECT coalesce(sum(amount), 0)::bigint FROM payment WHERE status = 'SUCCEEDED') AS our_in,
-       (SELECT coalesce(sum(amount), 0)::bigint FROM refund WHERE status = 'SUCCEEDED') AS our_back,
-       (SELECT count(*) FROM fake_session WHERE refunded_amount > amount) AS over_refunded,
-       (SELECT count(*) FROM refund WHERE status = 'FAILED') AS refused
+# What we say that a gateway took and gave back, by session.
+_OURS: Final = """
+SELECT p.session_id, p.amount AS taken, coalesce(sum(r.amount), 0)::bigint AS back
+  FROM payment p
+  LEFT JOIN refund r ON r.show_id = p.show_id AND r.payment_id = p.id AND r.status = 'SUCCEEDED'
+ WHERE p.status = 'SUCCEEDED' GROUP BY p.show_id, p.id
+"""
+_FAKE: Final = """
+SELECT f.id AS session_id, f.amount AS taken, coalesce(sum(r.amount), 0)::bigint AS back
+  FROM fake_session f LEFT JOIN fake_refund r ON r.session_id = f.id WHERE f.status = 'paid' GROUP BY f.id
 """
 
 
-async def settle(conn: Connection, buyers: list[Buyer], history: History) -> float:
+@dataclass(frozen=True)
+class Theirs:
+    """The gateway's own books."""
+
+    money: dict[str, tuple[int, int]]
+    """By session: what it took, and what it gave back."""
+    unsettled: int
+    """What it has yet to tell us, or to be told by us."""
+
+
+async def books_of(conn: Connection, stripe: StripeHouse | None) -> Theirs:
+    """Those of the gateway of this run; the built-in one has its tables beside ours."""
+    if stripe is not None:
+        back = stripe.given_back()
+        money = {session: (taken, back.get(session, 0)) for session, taken in stripe.taken().items()}
+        return Theirs(money, stripe.untold() + stripe.undecided())
+    untold: int = await conn.fetchval("SELECT count(*) FROM fake_delivery WHERE delivered_at IS NULL")
+    return Theirs({row["session_id"]: (row["taken"], row["back"]) for row in await conn.fetch(_FAKE)}, untold)
+
+
+async def settle(conn: Connection, stripe: StripeHouse | None, buyers: list[Buyer], history: History) -> float:
     """Every unknown outcome is asked for by its key, and what is on its way arrives; the seconds that this took."""
     began = time.monotonic()
     open_ends: dict[tuple[str, str], dict[str, Any]] = {}
@@ -74,8 +100,12 @@ async def settle(conn: Connection, buyers: list[Buyer], history: History) -> flo
                 break
             assert time.monotonic() - began < SETTLED_WITHIN_S, f"no answer to {line}"
             await asyncio.sleep(0.5)
-    while await conn.fetchval(_UNSETTLED):
-        assert time.monotonic() - began < SETTLED_WITHIN_S, "money is on its way still"
+    while True:
+        theirs = await books_of(conn, stripe)
+        ours: int = await conn.fetchval(_UNSETTLED, list(theirs.money))
+        if not ours and not theirs.unsettled:
+            break
+        assert time.monotonic() - began < SETTLED_WITHIN_S, f"{ours} and {theirs.unsettled} are on their way still"
         await asyncio.sleep(0.25)
     return time.monotonic() - began
 
@@ -84,13 +114,12 @@ def _unknown(line: dict[str, Any]) -> bool:
     return line["status"] == 0 or line["status"] >= 500 or line["status"] == 429
 
 
-async def violations(conn: Connection, history: History) -> list[str]:
+async def violations(conn: Connection, stripe: StripeHouse | None, history: History) -> list[str]:
     """Everything that must not be, in words."""
     return [
         *await _lost(conn, history),
         *await _sold_twice(conn),
-        *await _money(conn),
-        *(f"paid, and neither seated nor repaid: {row['id']}" for row in await conn.fetch(_PAID_AND_NEITHER)),
+        *await _money(conn, await books_of(conn, stripe)),
     ]
 
 
@@ -154,12 +183,24 @@ async def _sold_twice(conn: Connection) -> list[str]:
     return found + [f"sold {times} times: {seat}" for seat, times in sold.items() if times > 1]
 
 
-async def _money(conn: Connection) -> list[str]:
-    money = await conn.fetchrow(_MONEY)
-    assert money is not None
-    found: list[str] = []
-    if (money["gateway_in"], money["gateway_back"]) != (money["our_in"], money["our_back"]):
-        found.append(f"the gateway's money and ours differ: {dict(money)}")
-    if money["over_refunded"] or money["refused"]:
-        found.append(f"more went back than was paid, or a refund was refused: {dict(money)}")
-    return found
+async def _money(conn: Connection, theirs: Theirs) -> list[str]:
+    ours = {row["session_id"]: (row["taken"], row["back"]) for row in await conn.fetch(_OURS)}
+    found = [
+        f"the gateway's money and ours differ: {session}: {theirs.money.get(session)} and {ours.get(session)}"
+        for session in theirs.money.keys() | ours.keys()
+        if theirs.money.get(session) != ours.get(session)
+    ]
+    found += [f"more went back than was paid: {session}" for session, (taken, back) in ours.items() if back > taken]
+    neither = await conn.fetch(_PAID_AND_NEITHER, list(theirs.money))
+    found += [f"paid, and neither seated nor repaid: {row['session_id']}" for row in neither]
+    refused = await conn.fetch("SELECT id FROM refund WHERE status = 'FAILED'")
+    found += [f"a refund was refused: {row['id']}" for row in refused]
+    found += [f"the ledger says otherwise: {wrong}" for wrong in await disagreements(conn)]
+    return found + [f"does not come to nought: {currency}" for currency in await _unbalanced(conn)]
+
+
+async def _unbalanced(conn: Connection) -> list[str]:
+    sums: Counter[str] = Counter()
+    for account in await balances(conn):
+        sums[account.currency] += account.balance
+    return [currency for currency, total in sums.items() if total]

@@ -4,7 +4,7 @@ import asyncio
 import random
 import socket
 import struct
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 CHUNK_BYTES = 65_536
 
@@ -70,11 +70,14 @@ class Proxy:
         task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            from_database, to_database = await asyncio.open_connection("127.0.0.1", self._database_port)
-        except OSError:
-            writer.transport.abort()
-            return
+        with ExitStack() as unless_carried:
+            # Also where the run ends meanwhile: what was accepted is to be closed.
+            unless_carried.callback(writer.transport.abort)
+            try:
+                from_database, to_database = await asyncio.open_connection("127.0.0.1", self._database_port)
+            except OSError:
+                return
+            unless_carried.pop_all()
         line = _Line(writer, to_database)
         self._lines.add(line)
         ways = [

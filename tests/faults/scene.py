@@ -1,4 +1,4 @@
-"""One run: a database, a line to it, the box office as it is served, a crowd, a watch on how quickly it answers."""
+"""One run: a database, a line to it, the box office as it is served, a gateway, a crowd, and a watch."""
 
 import asyncio
 import os
@@ -7,46 +7,38 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
+from uuid import UUID
 
 import asyncpg
-import httpx
 import make
 import psutil
 from crowd import Buyer, History
 from database import Database
 from proxy import Proxy
 from running import BOXOFFICE, environment, free_port
+from stripe_house import StripeHouse
+from watch import Watch
 
 from boxoffice.postgres.pool import Connection, connect_pool
 
 BUYERS: Final = 12
+BOOKERS: Final = 10
+"""So many that none comes near the limit of seats."""
 SHOWS: Final = 2
 SEATS_A_SHOW: Final = 60
 TIME_TO_PAY_MIN: Final = "0.05"
 """Three seconds: bookings lapse all the time, and what is paid late is late."""
-LOOKED_AT: Final = ("/api/v1/health/ready", "/api/v1/shows?limit=1")
-"""What says whether it is well, and what cannot be answered without the database."""
 MISBEHAVING: Final = {
     "FAKE_GATEWAY_DUPLICATE_RATE": "0.3",
     "FAKE_GATEWAY_FAIL_RATE": "0.1",
     "FAKE_GATEWAY_REORDER": "1",
 }
 """The gateway sends twice, late, in any order, and leaves every tenth call without an answer."""
-
-
-@dataclass
-class Glance:
-    """One look at the box office: when, how long it took, what it said (0: nothing)."""
-
-    at: float
-    took: float
-    status: int
 
 
 @dataclass
@@ -59,7 +51,8 @@ class Scene:
     url: str
     rng: random.Random
     log: Path
-    glances: list[Glance] = field(default_factory=list[Glance])
+    stripe: StripeHouse | None = None
+    watched: Watch | None = None
     figures: dict[str, float] = field(default_factory=dict[str, float])
 
     def web_workers(self) -> list[psutil.Process]:
@@ -73,22 +66,19 @@ class Scene:
             with suppress(psutil.NoSuchProcess):
                 self.rng.choice(processes).kill()
 
-    def slowest_refusal(self, since: float, until: float) -> float:
-        """The longest that anybody waited for an answer that is no success, while the database was gone."""
-        return max((one.took for one in self.glances if since <= one.at < until and one.status != 200), default=0.0)
+    @property
+    def watch(self) -> Watch:
+        assert self.watched is not None
+        return self.watched
 
-    async def back_after(self, since: float, within_s: float = 60.0) -> float:
-        """Seconds from ``since`` until the box office answered well again, and went on to for half a second."""
-        while time.monotonic() - since < within_s:
-            good: list[float] = []
-            for one in reversed(self.glances):
-                if one.status != 200 or one.at < since:
-                    break
-                good.append(one.at + one.took)
-            if len(good) > 1 and good[0] - good[-1] >= 0.5:
-                return round(good[-1] - since, 2)
-            await asyncio.sleep(0.05)
-        return within_s
+    def note(self, what: str, figure: float) -> None:
+        """Of what happens several times in a run, the worst."""
+        self.figures[what] = round(max(figure, self.figures.get(what, 0)), 2)
+
+    async def note_return(self, what: str, since: float) -> None:
+        """How long after ``since`` all was well again, and when somebody had booked."""
+        self.note(f"{what}: well again after, s", await self.watch.well_after(since))
+        self.note(f"{what}: a booking again after, s", await self.watch.booked_after(since))
 
 
 def _is_jobs(child: psutil.Process) -> bool:
@@ -98,19 +88,29 @@ def _is_jobs(child: psutil.Process) -> bool:
 
 
 @asynccontextmanager
-async def open_scene(seed: int, *, disk_mb: int | None = None, **variables: str) -> AsyncGenerator[Scene]:
-    """Everything started, and everything ended. ``disk_mb``: the database has a small disk of its own."""
+async def open_scene(
+    seed: int, log: Path, *, disk_mb: int | None = None, through_stripe: bool = False
+) -> AsyncGenerator[Scene]:
+    """Everything started, and everything ended; what the box office says is in ``log``.
+
+    ``disk_mb``: the database has a small disk of its own.
+    ``through_stripe``: payments go through the real adapter to a Stripe of the tests, else to the built-in gateway.
+    """
     rng = random.Random(seed)
     folder, disk = _folder_with_disk(disk_mb)
-    database, proxy = Database(disk, free_port()), None
+    database = Database(disk, free_port())
+    proxy = Proxy(database.port, rng)
+    port = free_port()
+    stripe = StripeHouse(f"http://127.0.0.1:{port}", rng) if through_stripe else None
     server: subprocess.Popen[bytes] | None = None
     try:
         database.make()
         database.start()
-        proxy = Proxy(database.port, rng)
         await proxy.open()
-        port = free_port()
-        log = folder / "serve.log"
+        variables = MISBEHAVING
+        if stripe is not None:
+            await stripe.open()
+            variables = stripe.settings
         settings = {
             "DATABASE_URL": Database.dsn_at(proxy.port),
             "WORKERS": "2",
@@ -121,18 +121,20 @@ async def open_scene(seed: int, *, disk_mb: int | None = None, **variables: str)
         with log.open("wb") as said:
             server = subprocess.Popen(  # noqa: ASYNC220, S603  (our own program; nothing else runs yet)
                 [*BOXOFFICE, "serve", "--port", str(port)],
-                env=environment(folder / "data", **settings, **MISBEHAVING, **variables),
+                env=environment(folder / "data", **settings, **variables),
                 stdout=said,
                 stderr=subprocess.STDOUT,
             )
-        scene = Scene(database, proxy, server, f"http://127.0.0.1:{port}", rng, log)
+        scene = Scene(database, proxy, server, f"http://127.0.0.1:{port}", rng, log, stripe)
         await _until_open(scene)
         yield scene
     finally:
         if server is not None:
-            _end(server)
-        if proxy is not None:
-            await proxy.close()
+            # In a thread: what ends needs its line to the database until then, and that one runs in this loop.
+            await asyncio.to_thread(_end, server)
+        if stripe is not None:
+            await stripe.end()
+        await proxy.close()
         database.stop()
         if disk_mb is not None:
             _unmount(disk)
@@ -180,43 +182,50 @@ def _end(server: "subprocess.Popen[bytes]") -> None:
             process.kill()
 
 
-async def connect(scene: Scene) -> Connection:
+@asynccontextmanager
+async def connected(scene: Scene) -> AsyncGenerator[Connection]:
     """A connection of the test's own, past the proxy."""
-    return cast("Connection", await asyncpg.connect(scene.database.dsn))
+    conn = cast("Connection", await asyncpg.connect(scene.database.dsn))
+    try:
+        yield conn
+    finally:
+        await conn.close()
 
 
-async def put_on_shows(scene: Scene) -> dict[Any, list[Any]]:
+async def put_on_shows(scene: Scene) -> tuple[dict[UUID, list[UUID]], make.Show]:
+    """Those that the crowd fights for, and one with room for all who only look whether they can book."""
     pool = await connect_pool(scene.database.dsn, size=1)
     try:
         made = [await make.show(pool, rows=6, seats_a_row=SEATS_A_SHOW // 6) for _ in range(SHOWS)]
+        return {show.id: show.seats for show in made}, await make.show(pool, rows=20, seats_a_row=20)
     finally:
         await pool.close()
-    return {show.id: show.seats for show in made}
 
 
-def crowd_of(scene: Scene, shows: dict[Any, list[Any]], history: History, seed: int) -> list[Buyer]:
-    return [Buyer(f"b{n}", scene.url, shows, history, random.Random(f"{seed}-{n}")) for n in range(BUYERS)]
+@asynccontextmanager
+async def crowd_of(
+    scene: Scene, shows: dict[UUID, list[UUID]], history: History, seed: int
+) -> AsyncGenerator[list[Buyer]]:
+    """The buyers, who go home at the end."""
+    async with AsyncExitStack() as homes:
+        buyers = [
+            Buyer(f"b{n}", scene.url, shows, history, random.Random(f"{seed}-{n}"), scene.stripe) for n in range(BUYERS)
+        ]
+        for buyer in buyers:
+            homes.push_async_callback(buyer.close)
+        yield buyers
 
 
-async def watch(scene: Scene) -> None:
-    """Look at the box office twenty times a second, from connections of one's own, until cancelled."""
-    async with httpx.AsyncClient(base_url=scene.url, timeout=30, trust_env=False) as http:
-        looking: set[asyncio.Task[None]] = set()
-        while True:
-            for path in LOOKED_AT:
-                task = asyncio.create_task(_glance(scene, http, path))
-                looking.add(task)
-                task.add_done_callback(looking.discard)
-                await asyncio.sleep(0.05)
-
-
-async def _glance(scene: Scene, http: httpx.AsyncClient, path: str) -> None:
-    at = time.monotonic()
-    try:
-        status = (await http.get(path)).status_code
-    except httpx.HTTPError:
-        status = 0
-    scene.glances.append(Glance(at, time.monotonic() - at, status))
+@asynccontextmanager
+async def bookers_of(scene: Scene, roomy: make.Show, history: History) -> AsyncGenerator[list[Buyer]]:
+    """Those who book only to see whether one can."""
+    async with AsyncExitStack() as homes:
+        bookers = [
+            Buyer(f"w{n}", scene.url, {roomy.id: roomy.seats}, history, random.Random(n)) for n in range(BOOKERS)
+        ]
+        for booker in bookers:
+            homes.push_async_callback(booker.close)
+        yield bookers
 
 
 def tell(line: str) -> None:

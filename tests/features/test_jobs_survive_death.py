@@ -6,9 +6,12 @@ import sys
 import textwrap
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from ground import run_sql
 from workers import (
+    PACE,
     PATIENCE_S,
     at_work,
     make_jobs,
@@ -121,6 +124,31 @@ async def test_a_worker_that_loses_its_database_starts_anew(pool: Pool, dsn: str
         async with pool.acquire() as conn:
             await enqueue(conn, DELIVER_WEBHOOK, delivery_id="d2", attempt=0)
         async with asyncio.timeout(PATIENCE_S):
+            await done.wait()
+
+
+async def test_a_worker_whose_database_was_gone_for_a_while_starts_anew(pool: Pool, dsn: str, server: str) -> None:
+    """The library's workers then end one by one, and without an error."""
+    done = asyncio.Event()
+
+    async def deliver(_: str, __: int) -> None:
+        done.set()
+
+    database = await pool.fetchval("SELECT quote_ident(current_database())")
+    jobs = make_jobs(pool, dsn, deliver=deliver)
+    jobs.pace = replace(PACE, look_for_dead_s=3600)  # its failing too would hide that they ended
+    async with at_work(jobs):
+        await until(lambda: _lives(pool))
+        run_sql(server, f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+        await pool.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE datname = current_database() AND application_name = 'boxoffice-jobs'"""
+        )
+        await asyncio.sleep(2)
+        run_sql(server, f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+        async with pool.acquire() as conn:
+            await enqueue(conn, DELIVER_WEBHOOK, delivery_id="d3", attempt=0)
+        async with asyncio.timeout(2 * PATIENCE_S):
             await done.wait()
 
 
