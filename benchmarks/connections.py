@@ -43,6 +43,11 @@ class Connection(asyncio.Protocol):
         """Connect."""
         await asyncio.get_running_loop().create_connection(lambda: self, host, port)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something can be asked on it."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def close(self) -> None:
         """Let the connection go."""
         if self._transport is not None:
@@ -52,7 +57,7 @@ class Connection(asyncio.Protocol):
         """Ask what the script says, and begin nothing after ``deadline`` (of `time.perf_counter`)."""
         self._script, self._deadline = script, deadline
         self._done = asyncio.get_running_loop().create_future()
-        if self._transport is None or self._transport.is_closing():
+        if not self.is_open:
             self._fail("connection lost while waiting")
         else:
             self._go_on(None)

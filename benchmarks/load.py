@@ -15,7 +15,8 @@ import uvloop
 
 from benchmarks.connections import connect
 from benchmarks.listening import listen
-from benchmarks.plans import AnyPlan, Journeys, Listen, LoadReport, Repeat
+from benchmarks.plans import AnyPlan, Journeys, Listen, LoadReport, Repeat, Rush
+from benchmarks.rush import rush
 from benchmarks.scripts import Script, buy, repeat
 from benchmarks.tally import Tally, Usage
 
@@ -39,6 +40,8 @@ async def carry_out(plan: AnyPlan, wait_for_go: Callable[[], None]) -> LoadRepor
     """Connect, call ``wait_for_go`` (which may block), and do what the plan says."""
     if isinstance(plan, Listen):
         return await listen(plan, wait_for_go)
+    if isinstance(plan, Rush):
+        return await rush(plan, wait_for_go)
     tally = Tally()
     lines = await connect(plan, tally, plan.connections)
     scripts = _scripts(plan, tally)

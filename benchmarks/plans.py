@@ -38,6 +38,22 @@ class Journeys(Plan, frozen=True, kw_only=True, tag="journeys"):
     webhook_secret: str
     compressed: bool
     """Whether the map is asked for as browsers do, compressed."""
+    looks: int = 0
+    """How often a buyer looks at the map and finds it unchanged (304), instead of getting it once."""
+
+
+class Rush(Plan, frozen=True, kw_only=True, tag="rush"):
+    """Buyers who come at ``rate`` a second for ``seconds``, then at ``calm_rate`` for ``calm_s``, come what may."""
+
+    purchases: list[Purchase]
+    webhook_secret: str
+    rate: float
+    calm_rate: float
+    calm_s: float
+    normal_ms: float
+    """What the p99 of all answers is to come back to."""
+    compressed: bool = True
+    looks: int = 3
 
 
 class Listen(Plan, frozen=True, kw_only=True, tag="listen"):
@@ -50,7 +66,7 @@ class Listen(Plan, frozen=True, kw_only=True, tag="listen"):
     """How long to wait for what has not arrived when the last seat is held."""
 
 
-AnyPlan = Repeat | Journeys | Listen
+AnyPlan = Repeat | Journeys | Rush | Listen
 
 
 class OperationReport(msgspec.Struct, frozen=True, kw_only=True):

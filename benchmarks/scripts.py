@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from benchmarks.http1 import encode
-from benchmarks.plans import Journeys, Purchase, Repeat
+from benchmarks.plans import Journeys, Purchase, Repeat, Rush
 from benchmarks.tally import Tally
 
 API: Final = "/api/v1"
@@ -21,6 +21,8 @@ DONE: Final = 200
 """The status that a finished journey is counted under."""
 _CREATED: Final = 201
 _OK: Final = 200
+_UNCHANGED: Final = 304
+_ANY: Final = {"If-None-Match": "*"}
 
 
 class Ask(NamedTuple):
@@ -65,25 +67,25 @@ _events = count(1)
 
 def buy(plan: Journeys, purchases: Iterator[Purchase], tally: Tally) -> Script:
     """Purchases, each as a person goes: the map, a hold, the booking, the payment, the ticket."""
-    host = f"{plan.host}:{plan.port}"
     for purchase in purchases:
         since = time.perf_counter()
-        broken_at = yield from _purchase(plan, purchase, host)
+        broken_at = yield from purchase_of(plan, purchase)
         if broken_at is None:
             tally.add("journey", DONE, time.perf_counter() - since)
         else:
             tally.failures[f"journey broken at {broken_at}"] += 1
 
 
-def _purchase(plan: Journeys, purchase: Purchase, host: str) -> Generator[Ask, Got, str | None]:
+def purchase_of(plan: Journeys | Rush, purchase: Purchase) -> Generator[Ask, Got, str | None]:
     """One purchase; where it broke off, if it did."""
-    token = purchase.token
+    host, token = f"{plan.host}:{plan.port}", purchase.token
     seats = msgspec.json.encode({"showId": purchase.show_id, "showSeatIds": purchase.seat_ids})
     wants = {"Accept-Encoding": "gzip"} if plan.compressed else {}
     path = f"{API}/seats/shows/{purchase.show_id}"
-    got = yield Ask("map", encode("GET", path, host=host, token=token, headers=wants))
-    if got.status != _OK:
-        return "map"
+    for name, headers, status in [("look", wants | _ANY, _UNCHANGED)] * plan.looks or [("map", wants, _OK)]:
+        got = yield Ask(name, encode("GET", path, host=host, token=token, headers=headers))
+        if got.status != status:
+            return name
     hold = encode("POST", f"{API}/bookings/hold-seats", host=host, token=token, body=seats)
     got = yield Ask("hold", hold, begins=False)
     if got.status != _CREATED:

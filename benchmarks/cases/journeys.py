@@ -43,7 +43,7 @@ def _halls(stage: OwnStage, seconds: float) -> Prepared:
     many = max(CONNECTIONS, round(RATE_MAX * seconds))
     each = HALL_SEATS // SEATS
     halls = stage.data.shows(-(-many // each), HALL_SEATS)
-    purchases = [purchase for hall in halls for purchase in _purchases(stage, hall)][:many]
+    purchases = [purchase for hall in halls for purchase in purchases_of(stage, hall)][:many]
     plan = _plan(stage, purchases, CONNECTIONS, seconds, compressed=False)
 
     def check(measured: Measured) -> list[str]:
@@ -55,7 +55,7 @@ def _halls(stage: OwnStage, seconds: float) -> Prepared:
 
 def _sell_out(stage: OwnStage, seconds: float, seats: int, at_once: int) -> Prepared:
     stadium = stage.data.show(seats)
-    purchases = _purchases(stage, stadium)
+    purchases = purchases_of(stage, stadium)
     plan = _plan(stage, purchases, at_once, None, compressed=True)
 
     def check(measured: Measured) -> list[str]:
@@ -68,7 +68,7 @@ def _sell_out(stage: OwnStage, seconds: float, seats: int, at_once: int) -> Prep
     return Prepared(run=lambda: stage.measure(plan, "journey"), baseline=against_pgbench(stage, seconds), check=check)
 
 
-def _purchases(stage: OwnStage, show: Show) -> list[Purchase]:
+def purchases_of(stage: OwnStage, show: Show) -> list[Purchase]:
     """Each seat of a show in one journey, each journey by a buyer of its own."""
     many = show.seats // SEATS
     # A buyer of another show may come again: the limits are a show's.

@@ -38,6 +38,8 @@ from boxoffice.web.router import create_web
 
 CLAIM_CONNECTIONS: Final = 2
 """One batch runs at a time; the other connection is there when that one's broke."""
+MAP_CONNECTIONS: Final = 2
+"""Of those that a process may have: thousands wait for what is read on them."""
 
 log = structlog.get_logger(__name__)
 
@@ -86,11 +88,12 @@ async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
     dsn = chosen.database_url
     async with (
         Pulse(dsn) as pulse,
-        _parts(chosen, dsn, pulse) as (pool, http),
+        _parts(chosen, dsn, pulse, apart=MAP_CONNECTIONS) as (pool, http),
         closing_pool(await connect_pool(dsn, size=CLAIM_CONNECTIONS, plan_once=True, pulse=pulse)) as claims_pool,
+        closing_pool(await connect_pool(dsn, size=MAP_CONNECTIONS, plan_once=True, pulse=pulse)) as maps_pool,
     ):
         fake = fake_gateway(chosen, pool, http)
-        office = assemble(chosen, pool, fake, claims_pool, real_gateways(chosen, http))
+        office = assemble(chosen, pool, fake, claims_pool, real_gateways(chosen, http), maps_pool)
         try:
             yield office
         finally:
@@ -107,9 +110,14 @@ def assemble(
     fake: FakeGateway,
     claims_pool: Pool,
     real: Mapping[str, Gateway] = MappingProxyType({}),
+    maps_pool: Pool | None = None,
 ) -> Office:
-    """An office of these parts; ``claims_pool`` is for claims alone, so that no reader keeps a buyer waiting."""
-    hot_maps = HotMaps(pool)
+    """An office of these parts.
+
+    ``claims_pool`` is for claims alone, so that no reader keeps a buyer waiting; ``maps_pool`` (else ``pool``) for seat
+    maps, of which one read serves thousands.
+    """
+    hot_maps = HotMaps(maps_pool or pool)
     tallies = Tallies(chosen.redis_url)
     return Office(
         settings=chosen,
@@ -191,11 +199,12 @@ def real_gateways(chosen: Settings, http: httpx.AsyncClient) -> dict[str, Gatewa
 
 @asynccontextmanager
 async def _parts(
-    chosen: Settings, dsn: str, pulse: Pulse | None = None
+    chosen: Settings, dsn: str, pulse: Pulse | None = None, *, apart: int = 0
 ) -> AsyncGenerator[tuple[Pool, httpx.AsyncClient]]:
+    size = max(1, chosen.database_pool_size - apart)
     async with (
         httpx.AsyncClient(trust_env=False) as http,
-        closing_pool(await connect_pool(dsn, size=chosen.database_pool_size, plan_once=True, pulse=pulse)) as pool,
+        closing_pool(await connect_pool(dsn, size=size, plan_once=True, pulse=pulse)) as pool,
     ):
         yield pool, http
 

@@ -112,7 +112,7 @@ def problems(*errors: type[BoxOfficeError]) -> dict[int, ResponseSpec]:
                 Example(
                     id=error.code,
                     summary=error.title(),
-                    value=_members(status, error.code, error.title(), error.title())
+                    value=members(status, error.code, error.title(), error.title())
                     | dict(EXAMPLE_MEMBERS.get(error.code, {})),
                 )
                 for error in found
@@ -263,7 +263,8 @@ EXCEPTION_HANDLERS: Final = {
 }
 
 
-def _members(status: int, code: str, title: str, detail: str) -> dict[str, Any]:
+def members(status: int, code: str, title: str, detail: str) -> dict[str, Any]:
+    """What every problem has."""
     return {
         "type": f"/api/docs/problems#{code}",
         "title": title,
@@ -277,7 +278,7 @@ def _answer(
     status: int, code: str, title: str, detail: str, extra: Mapping[str, Any], headers: dict[str, str]
 ) -> Response[dict[str, Any]]:
     return Response(
-        {**_members(status, code, title, detail), **extra},
+        {**members(status, code, title, detail), **extra},
         status_code=status,
         headers=headers,
         media_type=PROBLEM_TYPE,

@@ -22,6 +22,7 @@ from litestar.types import HTTPScope, Message, Receive, Scope, Send
 from boxoffice.accounts import Caller
 from boxoffice.errors import BoxOfficeError, TooSlowError, UnidentifiedError
 from boxoffice.idempotency import KEY_LENGTH_MAX, Outcome
+from boxoffice.web.admission import Admission, kind_of
 from boxoffice.web.api.bookings import BookingRequest, HoldRequest, do_book, do_hold, do_read
 from boxoffice.web.api.payments import InitiateRequest, do_initiate
 from boxoffice.web.api.seats import answer_map
@@ -68,6 +69,7 @@ class HotWeb:
 
     def __init__(self, app: Litestar) -> None:
         self.app = app
+        self.admission = Admission()
         self._shown = ShownMaps(MAPS_TEMPLATE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,12 +78,26 @@ class HotWeb:
             office: Office = self.app.state.office
             if await show_at_hand(office, self._shown, scope, send):
                 return
-        if scope["type"] == "http" and scope["method"] in CHANGES:
+        if scope["type"] == "http":
+            kind = kind_of(scope)
+            stay = self.admission.let_in(kind)
+            if stay is None:
+                await self.admission.refuse(kind, scope, send)
+                return
+            try:
+                await self._serve(scope, receive, stay.until_answered(send))
+            finally:
+                stay.end()
+        else:
+            await self.app(scope, receive, send)
+
+    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        if scope["method"] in CHANGES:
             receive = self.app.state.office.patience.bounded(receive)
         read: list[Message] = []
         began = time.perf_counter()
         try:
-            act = await self._hot(scope, receive, read) if scope["type"] == "http" else None
+            act = await self._hot(scope, receive, read)
         except Exception as error:  # noqa: BLE001  (who calls could not be found out: told as the framework would)
             act = _raising(error)
         if act is None:

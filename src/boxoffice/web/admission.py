@@ -1,0 +1,275 @@
+"""Who is let in when more come than can be served: one is served soon, or refused at once, before any work is done.
+
+A server that takes everybody in serves nobody in time. So each process counts who is inside. As long as those can be
+served within moments, all may come. Past that, first those who only look are refused, then those who want seats, and
+last those who are about to pay: they have seats, and what they wait for ends their stay. Never refused are seat maps
+at hand, which cost no more than a refusal, and health.
+
+A crowd that comes at once and is done with is no overload: each kind may exceed its bound by an allowance, which is
+there again when the crowd is gone.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import cache
+from html import escape
+from typing import Final
+
+import msgspec
+import structlog
+from litestar.types import HTTPScope, Message, Scope, Send
+from prometheus_client import Counter
+
+from boxoffice.languages import LANGUAGES, texts_in
+from boxoffice.seating.group_commit import OverloadedError
+from boxoffice.web.errors import PROBLEM_TYPE, members
+from boxoffice.web.observe import new_request_id
+from boxoffice.web.pages.failures import BY_STATUS
+from boxoffice.web.pages.page import is_page
+from boxoffice.web.ready import Header, send_whole
+
+WINDOW_S: Final = 0.25
+"""Over so long it is counted how many were served, which says how long those inside will take."""
+TELL_EVERY_S: Final = 1.0
+"""How often the log and the metrics are told of refusals."""
+RETRY_AFTER_S: Final = (1, 2, 3, 4, 5)
+"""In turn, so that those who are refused at one moment do not all come back at another."""
+INSIDE_MAX: Final = 4_096
+"""Of a lane, however quick it is."""
+
+REFUSED: Final = Counter("boxoffice_refused_total", "Requests refused because there were too many", ["kind"])
+log = structlog.get_logger(__name__)
+
+
+class Kind(Enum):
+    """What a request is after; in the order in which they are refused."""
+
+    LOOKING = "looking"
+    """Lists and pages."""
+    CHOOSING = "choosing"
+    """Seat maps that have to be read, and advice."""
+    HOLDING = "holding"
+    BOOKING = "booking"
+    """Before new holds: most who book have held."""
+    FINISHING = "finishing"
+    """Paying, and all that one does with a booking; gateways' webhooks; staff at the door."""
+    NEVER = "never"
+    """Health and metrics: whoever looks after the service must see it most when it is overloaded."""
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """How many may be inside a lane for one more of a kind to come in."""
+
+    least: int
+    """Fewer are no overload, however slow the machine: what a house with 500 buyers at once brings to each process."""
+    wait_s: float
+    """Nor are as many as will be served within this time, as quickly as they have been lately."""
+    allowance: int = 0
+    """So many may come in beyond that, once: it is there again when the lane has emptied to a quarter of ``least``."""
+
+
+WORK: Final = {
+    Kind.LOOKING: Bound(least=128, wait_s=0.3, allowance=512),
+    Kind.CHOOSING: Bound(least=352, wait_s=0.5, allowance=768),
+    Kind.HOLDING: Bound(least=352, wait_s=0.5),
+    Kind.BOOKING: Bound(least=384, wait_s=0.7),
+    Kind.FINISHING: Bound(least=1_024, wait_s=1.5),
+}
+"""The lane of all who are not in `CLAIMS`: they wait for the same connections to the database."""
+CLAIMS: Final = {
+    Kind.LOOKING: Bound(least=640, wait_s=0.5),
+    Kind.HOLDING: Bound(least=1_280, wait_s=1.0, allowance=768),
+    Kind.BOOKING: Bound(least=1_280, wait_s=1.0, allowance=768),
+}
+"""The lane of holds and bookings: they share statements (`boxoffice.seating.group_commit`), so there may be more."""
+CLAIMS_A_WORK: Final = 4
+"""So many claims inside weigh as much as one in the other lane, where those that succeed will come next."""
+COMING_MAX: Final = 96
+"""But no more than this: a crowd at one seat will mostly not."""
+
+
+class Lane:
+    """Requests that wait for the same thing."""
+
+    def __init__(self, bounds: Mapping[Kind, Bound]) -> None:
+        self.inside = 0
+        self.rate = 0.0
+        """How many were served a second, in the last whole window."""
+        self._served = 0
+        self._bounds = bounds
+        self._allowances = {kind: bound.allowance for kind, bound in bounds.items()}
+
+    def is_short(self, kind: Kind, coming: int = 0) -> bool:
+        """Whether so few are inside, beside those who are ``coming``, that there is nothing to think about."""
+        bound = self._bounds.get(kind)
+        return bound is None or self.inside + coming < bound.least
+
+    def has_room(self, kind: Kind, coming: int = 0) -> bool:
+        """Whether one more of this kind may come in, beside those who are ``coming``; yes may cost some allowance."""
+        if self.is_short(kind, coming):
+            return True
+        bound, inside = self._bounds[kind], self.inside + coming
+        if inside >= INSIDE_MAX:
+            return False
+        if inside < self.rate * bound.wait_s:
+            return True
+        if self._allowances[kind] > 0:
+            self._allowances[kind] -= 1
+            return True
+        return False
+
+    def enter(self) -> None:
+        """One more is inside."""
+        self.inside += 1
+
+    def leave(self) -> None:
+        """One was served, well or not."""
+        self.inside -= 1
+        self._served += 1
+        for each, bound in self._bounds.items():
+            if self.inside * 4 <= bound.least:
+                self._allowances[each] = bound.allowance
+
+    def roll(self, seconds: float) -> None:
+        """A window is over, which was so long."""
+        self.rate, self._served = self._served / seconds, 0
+
+
+class Stay:
+    """A request that was let in, for as long as it is inside."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane: Lane | None = lane
+        lane.enter()
+
+    def end(self) -> None:
+        """It was served, well or not; to say so again does nothing."""
+        if self._lane is not None:
+            self._lane.leave()
+            self._lane = None
+
+    def until_answered(self, send: Send) -> Send:
+        """``send``, by which the stay ends as the answer begins: to send it takes as long as its reader likes."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.end()
+            await send(message)
+
+        return sending
+
+
+class Admission:
+    """Lets requests in, or says that they are to be refused."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since = clock()
+        self._work = Lane(WORK)
+        self._claims = Lane(CLAIMS)
+        self._refused: dict[Kind, int] = {}
+        self._times = 0
+
+    def let_in(self, kind: Kind) -> Stay | None:
+        """The stay of a request of this kind; None: it is to be refused."""
+        work, claims = self._work, self._claims
+        coming = min(claims.inside // CLAIMS_A_WORK, COMING_MAX)
+        if not (work.is_short(kind, coming) and claims.is_short(kind)):
+            self._look_at_the_clock()
+            if not (work.has_room(kind, coming) and claims.has_room(kind)):
+                return None
+        return Stay(claims if kind in _CLAIMING else work)
+
+    async def refuse(self, kind: Kind, scope: HTTPScope, send: Send) -> None:
+        """Answer 503 with what is ready for it; only within an event loop."""
+        if not self._refused:
+            asyncio.get_running_loop().call_later(TELL_EVERY_S, self._tell)
+        self._refused[kind] = self._refused.get(kind, 0) + 1
+        self._times += 1
+        retry_after = b"%d" % RETRY_AFTER_S[self._times % len(RETRY_AFTER_S)]
+        headers, body = _page() if _wants_page(scope) else _PROBLEM
+        own = [(b"retry-after", retry_after), (b"x-request-id", new_request_id().encode())]
+        await send_whole(send, 503, [*headers, *own], body)
+
+    def _look_at_the_clock(self) -> None:
+        now = self._clock()
+        if (passed := now - self._since) >= WINDOW_S:
+            self._since = now
+            for lane in (self._work, self._claims):
+                lane.roll(passed)
+
+    def _tell(self) -> None:
+        """Once for many: to write a line for each of them would be work, too."""
+        log.warning("refused", **{kind.value: many for kind, many in self._refused.items()}, inside=self._work.inside)
+        for kind, many in self._refused.items():
+            REFUSED.labels(kind.value).inc(many)
+        self._refused.clear()
+
+
+_NEVER: Final = frozenset({"/api/v1/health", "/api/v1/health/ready", "/metrics"})
+_CLAIMING: Final = frozenset({Kind.HOLDING, Kind.BOOKING})
+_POSTS: Final = {"/api/v1/bookings": Kind.BOOKING, "/api/v1/bookings/hold-seats": Kind.HOLDING}
+_MAPS: Final = ("/api/v1/seats/shows/", "/shows/")
+_OF_PAGES: Final = {"hold": Kind.HOLDING, "best": Kind.HOLDING, "book": Kind.BOOKING, "release": Kind.FINISHING}
+"""What the forms of a show's page are for, by the end of their address."""
+_FINISHING: Final = (
+    "/api/v1/bookings/",
+    "/api/v1/payments/",
+    "/api/v1/tickets/check-in",
+    "/bookings/",
+    "/payments/",
+    # Whoever has got the page gets what belongs to it, and whoever has a session keeps it.
+    "/static/",
+    "/api/v1/auth/refresh",
+    "/api/v1/auth/logout",
+)
+
+
+def kind_of(scope: Scope) -> Kind:
+    """What a request is after, by its address."""
+    path = scope["path"]
+    kind = _POSTS.get(path) if scope.get("method") == "POST" else None
+    if kind is not None:
+        return kind
+    if path.startswith(_FINISHING):
+        return Kind.FINISHING
+    if path.startswith(_MAPS):
+        form = path.rpartition("/")[2] if scope.get("method") == "POST" else ""
+        return _OF_PAGES.get(form, Kind.CHOOSING)
+    return Kind.NEVER if path in _NEVER else Kind.LOOKING
+
+
+_PROBLEM: Final[tuple[list[Header], bytes]] = (
+    [(b"content-type", PROBLEM_TYPE.encode())],
+    msgspec.json.encode(members(503, OverloadedError.code, OverloadedError.title(), "try again shortly")),
+)
+_HTML: Final[list[Header]] = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+@cache
+def _page() -> tuple[list[Header], bytes]:
+    """For people, in all languages, since to find out which is theirs is work."""
+    story = BY_STATUS[503]
+    told = "".join(
+        f'<section lang="{language.code}"><h1>{escape(texts.gettext(story.title))}</h1>'
+        f"<p>{escape(texts.gettext(story.advice))}</p></section>"
+        for language in LANGUAGES.values()
+        for texts in (texts_in(language),)
+    )
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(story.title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"></head><body>{told}</body></html>'
+    )
+    return _HTML, page.encode()
+
+
+def _wants_page(scope: HTTPScope) -> bool:
+    accepts = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    return b"text/html" in accepts and is_page(scope["path"])

@@ -1,0 +1,86 @@
+"""A house that is full: who is refused, with what, and who is served all the same."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx
+import make
+from ground import asgi
+from litestar import Litestar
+
+from boxoffice.postgres.pool import Pool
+from boxoffice.web.admission import WORK, Kind
+from boxoffice.web.hot import HotWeb
+
+
+@asynccontextmanager
+async def full_house(app: Litestar, inside: int) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of a process in which so many requests are under way, as far as it can tell."""
+    transport = asgi(app)
+    web = transport.app
+    assert isinstance(web, HotWeb)
+    stays = [stay for stay in (web.admission.let_in(Kind.FINISHING) for _ in range(inside)) if stay is not None]
+    assert len(stays) == inside
+    # What those who look may have beyond their bound goes first.
+    while (stay := web.admission.let_in(Kind.LOOKING)) is not None:
+        stays.append(stay)
+    for stay in stays[inside:]:
+        stay.end()
+    async with httpx.AsyncClient(transport=transport, base_url="http://box-office.test") as client:
+        yield client
+        for stay in stays[:inside]:
+            stay.end()
+
+
+async def test_a_full_house_refuses_lookers_first_and_those_who_pay_not_at_all(app: Litestar, pool: Pool) -> None:
+    show = await make.show(pool)
+    async with httpx.AsyncClient(transport=asgi(app), base_url="http://box-office.test") as early:
+        guest = await make.guest(early)
+        booking = await make.booking(early, guest, show, show.seats[0])
+    hold = {"showId": str(show.id), "showSeatIds": [str(show.seats[1])]}
+
+    async with full_house(app, WORK[Kind.LOOKING].least) as client:
+        refused(await client.get("/api/v1/shows"))
+        held = await client.post("/api/v1/bookings/hold-seats", json=hold, headers=guest.headers)
+        assert held.status_code == 201, held.text
+    async with full_house(app, WORK[Kind.BOOKING].least) as client:
+        refused(await client.post("/api/v1/bookings/hold-seats", json=hold, headers=guest.headers))
+        refused(await client.post("/api/v1/bookings", json=hold, headers=guest.headers))
+        paying = await client.post(
+            "/api/v1/payments/initiate", json={"bookingId": booking["id"]}, headers=guest.headers
+        )
+        assert paying.status_code == 201, paying.text
+        mine = await client.get(f"/api/v1/bookings/{booking['id']}", headers=guest.headers)
+        assert mine.status_code == 200
+        assert (await client.get("/api/v1/health/ready")).status_code == 200
+    async with httpx.AsyncClient(transport=asgi(app), base_url="http://box-office.test") as later:
+        assert (await later.get("/api/v1/shows")).status_code == 200
+    assert await pool.fetchval("SELECT count(*) FROM booking") == 1
+
+
+def refused(answer: httpx.Response) -> None:
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "overloaded"
+    assert 1 <= int(answer.headers["retry-after"]) <= 5
+    assert answer.headers["x-request-id"]
+
+
+async def test_people_are_told_in_their_languages(app: Litestar) -> None:
+    async with full_house(app, WORK[Kind.LOOKING].least) as client:
+        page = await client.get("/", headers={"Accept": "text/html"})
+    assert page.status_code == 503
+    assert page.headers["content-type"].startswith("text/html")
+    assert "The house is full for a moment" in page.text
+    assert 'lang="hi"' in page.text
+
+
+async def test_a_seat_map_at_hand_is_shown_however_full_it_is(app: Litestar, pool: Pool) -> None:
+    show = await make.show(pool)
+    path = f"/api/v1/seats/shows/{show.id}"
+    async with httpx.AsyncClient(transport=asgi(app), base_url="http://box-office.test") as early:
+        assert (await early.get(path)).status_code == 200
+    async with full_house(app, WORK[Kind.FINISHING].least) as client:
+        answers = await asyncio.gather(*(client.get(path) for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
