@@ -186,7 +186,7 @@ BOUNDS: Final[Mapping[Fault, Mapping[str, float]]] = {
         "the job worker killed: what it had in hand free after, s": 30.0,
     },
     database_killed: _back("PostgreSQL killed") | {"PostgreSQL killed: the slowest refusal, s": REFUSED_WITHIN_S},
-    database_frozen: _back("PostgreSQL frozen"),
+    database_frozen: _back("PostgreSQL frozen") | {"PostgreSQL frozen: the slowest refusal, s": REFUSED_WITHIN_S},
     lines_cut: _back("connections cut"),
     queue_filled: {"jobs in the way: worked off after, s": 120.0, "jobs in the way: the slowest booking, s": 2.0},
     clock_jumps: {},

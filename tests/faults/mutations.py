@@ -55,12 +55,14 @@ MUTATIONS = (
         "seating/leases.py",
         "s.taken_until <= now() AS free",
         "true AS free",
+        f"tests/features/test_late_payment.py {MODEL}",
     ),
     Mutation(
         "settlement: decided without the booking's lock",
         "bookings/settlement.py",
         "   FOR UPDATE OF b, p\n",
         "",
+        f"tests/concurrency/test_settlement.py {MODEL}",
     ),
     Mutation(
         "settlement: the amount that an event names is not held against the books",
@@ -92,6 +94,7 @@ MUTATIONS = (
         "bookings/refund_policy.py",
         "return 50 if left >= self.half_before else 0",
         "return 100",
+        f"tests/unit/test_refund_policy.py {MODEL}",
     ),
     Mutation(
         "refund: the gateway is asked under another key each time",
