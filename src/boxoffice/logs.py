@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 import structlog
 
-CHATTY: Final = ("httpx", "procrastinate", "alembic", "_granian", "granian.access")
+CHATTY: Final = ("httpx", "procrastinate", "alembic", "_granian", "granian.access", "fontTools")
 """Libraries that tell of each thing they do."""
 
 
