@@ -19,12 +19,13 @@ from boxoffice.payments.gateway import (
     GatewayEvent,
     MalformedEventError,
 )
-from boxoffice.payments.webhooks import AMOUNT_MAX, EVENT_BYTES_MAX
+from boxoffice.payments.webhooks import AMOUNT_MAX, EVENT_BYTES_MAX, usable_id
 
 SIGNATURE_HEADER: Final = "X-Razorpay-Signature"
 
 _Id = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,255}\Z")]
 _Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
+_Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
 
 
 class Paid(msgspec.Struct, frozen=True):
@@ -39,7 +40,7 @@ class Link(msgspec.Struct, frozen=True):
 
     id: _Id
     amount: _Amount
-    currency: str
+    currency: _Currency
     status: str
     short_url: str = ""
     reference_id: str | None = None
@@ -59,7 +60,7 @@ class Payment(msgspec.Struct, frozen=True):
 
     id: _Id
     amount: _Amount
-    currency: str
+    currency: _Currency
     status: str
     amount_refunded: _Amount | None = None
 
@@ -69,7 +70,7 @@ class Refund(msgspec.Struct, frozen=True):
 
     id: _Id
     amount: _Amount
-    currency: str
+    currency: _Currency
     payment_id: _Id
     status: str
     notes: dict[str, Any] | list[Any] | None = None
@@ -91,7 +92,7 @@ class _Dispute(msgspec.Struct, frozen=True):
     id: _Id
     payment_id: _Id
     amount: _Amount
-    currency: str
+    currency: _Currency
 
 
 class _DisputeEntity(msgspec.Struct, frozen=True):
@@ -185,7 +186,7 @@ def _of_refund(event_type: EventType) -> Callable[[_Payload], GatewayEvent | Non
         return _told(
             event_type,
             # One made by hand in the dashboard says only whose money it is.
-            _note(refund.notes, "session_id") or refund.payment_id,
+            usable_id(_note(refund.notes, "session_id")) or refund.payment_id,
             refund.amount,
             refund.currency,
             gateway_ref=refund.id,

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from boxoffice.payments.gateway import BadSignatureError, EventType, GatewayEvent, MalformedEventError
 from boxoffice.payments.stripe_money import from_stripe
-from boxoffice.payments.webhooks import AMOUNT_MAX, EVENT_BYTES_MAX, check_signature
+from boxoffice.payments.webhooks import AMOUNT_MAX, EVENT_BYTES_MAX, check_signature, usable_id
 
 SIGNATURE_HEADER: Final = "Stripe-Signature"
 
@@ -182,7 +182,7 @@ def _refund(gateway: str, event: _Event, text: str) -> GatewayEvent | None:
         event_id=event.id,
         event_type=event_type,
         # One made by hand in the dashboard says only whose money it is.
-        session_id=about.session_id or refund.payment_intent or "",
+        session_id=usable_id(about.session_id) or refund.payment_intent or "",
         booking_id=None,
         amount=from_stripe(refund.amount, refund.currency),
         currency=refund.currency.upper(),

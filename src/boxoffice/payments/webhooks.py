@@ -29,6 +29,8 @@ DELIVER_WEBHOOK: Final = "webhooks.deliver"
 _TIME = re.compile(r"t=(\d{1,12})", re.ASCII)
 _DIGEST = re.compile(r"v1=([0-9a-f]{64})", re.ASCII)
 
+_ID = re.compile(r"[\x21-\x7e]{1,255}")
+
 # `\Z`, since `$` would let a final line break pass.
 _Id = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,255}\Z")]
 _Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
@@ -48,6 +50,11 @@ class EventBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     timestamp: _Time
     gateway_ref: _Id | None = None
     refund_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+
+
+def usable_id(text: str) -> str:
+    """An id that a gateway hands back from what it was given; empty where nobody can have meant one of ours."""
+    return text if _ID.fullmatch(text) else ""
 
 
 def sign(secret: str, body: bytes, at: int) -> str:
