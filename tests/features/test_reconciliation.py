@@ -1,5 +1,6 @@
 """Webhooks are hints: what they did not tell is asked for, mended or left for a person; and the ledger balances."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from boxoffice.bookings.reconciliation import (
     reconcile_finished,
     reconcile_unfinished,
 )
-from boxoffice.payments.gateway import EventType, Gateway, GatewayDownError, Standing
+from boxoffice.payments.gateway import EventType, Gateway, GatewayDownError, Session, SessionRequest, Standing
 from boxoffice.payments.ledger import balances, disagreements
 from boxoffice.payments.refunds import send_refund
 from boxoffice.web.office import Office
@@ -140,6 +141,43 @@ async def test_a_gateway_that_is_down_is_asked_another_time(case: Case) -> None:
     case.say(down=True)
     assert await case.ask() == Reconciled(asked=1, unanswered=1)
     assert await case.status() == ("PENDING", "OPEN")
+
+
+class Slow:
+    """The gateway, which opens a session at once and answers only when it is let."""
+
+    def __init__(self, inner: Gateway) -> None:
+        self.inner, self.opened, self.let = inner, asyncio.Event(), asyncio.Event()
+        self.name, self.page_origins, self.captures_at_once = inner.name, inner.page_origins, inner.captures_at_once
+        self.capture, self.void, self.fetch, self.close = inner.capture, inner.void, inner.fetch, inner.close
+        self.refund, self.verify = inner.refund, inner.verify
+
+    async def open_session(self, request: SessionRequest) -> Session:
+        session = await self.inner.open_session(request)
+        self.opened.set()
+        await self.let.wait()
+        return session
+
+
+async def test_nobody_is_sent_to_pay_a_session_that_was_given_up_while_the_gateway_was_slow(case: Case) -> None:
+    booking = await make.booking(case.client, case.buyer, case.show, case.show.seats[1])
+    case.office.gateways["fake"] = slow = Slow(case.office.gateways["fake"])
+    asked = case.client.post("/api/v1/payments/initiate", json={"bookingId": booking["id"]}, headers=case.buyer.headers)
+    asking = asyncio.create_task(asked)
+    await slow.opened.wait()
+    await case.pool.execute(
+        "UPDATE booking SET status = 'EXPIRED', ended_at = now() WHERE id = $1", UUID(booking["id"])
+    )
+    await case.ask()
+    slow.let.set()
+    answer = await asking
+    assert (answer.status_code, answer.json()["code"]) == (409, "booking_not_payable")
+    payment = await case.pool.fetchrow(
+        "SELECT status, session_id FROM payment WHERE booking_id = $1", UUID(booking["id"])
+    )
+    assert payment is not None
+    # It is known all the same, so that money which came there after all would find its booking.
+    assert (payment["status"], payment["session_id"] is not None) == ("FAILED", True)
 
 
 async def test_a_payment_that_was_opened_nowhere_is_given_up_with_its_booking(case: Case) -> None:

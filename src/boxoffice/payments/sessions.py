@@ -2,7 +2,8 @@
 
 The session is ours before it is the gateway's: a row reserves it, then the gateway is asked
 with the row's id as key, outside any transaction. Whoever finds the row without an answer, after a
-crash or beside a twin, asks again with the same key and gets the same session.
+crash or beside a twin, asks again with the same key and gets the same session. Nobody is told where to pay before
+the session is in our books, and live there: one whose answer never came can have been paid by nobody.
 """
 
 from collections.abc import Mapping
@@ -97,7 +98,8 @@ async def open_session(
         payment = await _reserve(conn, preferred, booking_id, owner)
     if payment.session_id is None:
         payment = await _ask(pool, gateways[payment.gateway], payment, return_url)
-    if payment.session_id is None or payment.payment_url is None:
+    # Given up or settled while the gateway was slow: nobody is sent there any more.
+    if payment.session_id is None or payment.payment_url is None or payment.status not in {"OPEN", "AUTHORISED"}:
         raise NotPayableError("the payment was settled meanwhile")
     return PaymentSession(
         payment_id=payment.id,
