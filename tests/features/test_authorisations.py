@@ -73,8 +73,15 @@ class Case:
     async def lapse(self) -> None:
         await self.pool.execute("UPDATE booking SET expires_at = now() - interval '1 s' WHERE id = $1", self.id)
         await self.pool.execute(
-            "UPDATE show_seat SET taken_until = now() - interval '1 s' WHERE booking_id = $1", self.id
+            """UPDATE show_seat SET taken_until = now() - interval '1 s', revision = revision + 1
+                WHERE booking_id = $1""",
+            self.id,
         )
+
+    async def seats_shown(self) -> list[str]:
+        answer = await self.client.get(f"/api/v1/seats/shows/{self.show.id}")
+        seats = {seat["id"]: seat["status"] for seat in answer.json()["seats"]}
+        return [seats[str(seat)] for seat in self.show.seats]
 
     async def money_is_right(self) -> None:
         """The promise: ours is what was captured and not given back; what is CONFIRMED has its seats."""
@@ -229,6 +236,19 @@ async def test_a_capture_without_an_answer_is_asked_again_and_the_seats_are_kept
     await settle_authorisation(case.pool, case.office.gateways, *job)
     assert await case.status() == "CONFIRMED"
     await case.money_is_right()
+
+
+async def test_seats_that_come_back_show_at_once_though_the_gateway_has_not_answered(case: Case, wire: Any) -> None:
+    await case.authorise()
+    await case.lapse()
+    wire.other_end = None
+    case.office.hot_maps.changed(case.show.id)
+    assert (await case.seats_shown())[:2] == ["available", "available"]
+    lost: dict[str, Gateway] = {"fake": Moody(case.office.gateways["fake"], lost=True)}
+    job = (case.show.id, UUID(case.session["paymentId"]))
+    with pytest.raises(GatewayDownError):
+        await settle_authorisation(case.pool, lost, *job, case.office.hot_maps.changed)
+    assert (await case.seats_shown())[:2] == ["booked", "booked"]
 
 
 async def test_money_that_was_taken_instead_of_let_go_is_refunded(case: Case) -> None:

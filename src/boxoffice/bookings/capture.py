@@ -50,6 +50,9 @@ async def settle_authorisation(
 ) -> None:
     """Take or let go the money of one payment, and let the gateway's answer take effect; nothing once that is done.
 
+    ``on_effect`` is told the show once its seats are kept, which stays so whatever the gateway then says, and once
+    the answer took effect.
+
     Raises:
         GatewayDownError: no answer, or none that ends it; ask again later.
     """
@@ -57,6 +60,8 @@ async def settle_authorisation(
         held = await _decide(conn, show_id, payment_id)
     if held is None:
         return
+    if held.take:
+        on_effect(held.show_id)
     gateway = gateways.get(held.gateway)
     if gateway is None:
         raise GatewayDownError(f"the gateway {held.gateway} is not set up here")
