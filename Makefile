@@ -74,6 +74,13 @@ fuzz: export FUZZ_LONG := 1
 fuzz: $(READY)          ## the API against its own document, with every role, at length; FUZZ_SEED=… repeats a run
 	$(BIN)/pytest -q -s tests/fuzz $(ARGS)
 
+.PHONY: fuzz-parsers
+# atheris comes from a lock of its own, into the same environment: nothing else needs it.
+fuzz-parsers: export FUZZ_SECONDS ?= 120
+fuzz-parsers: $(READY)  ## the parsers of webhooks, guided by the lines that are reached
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r fuzz.lock
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/parsers.py
+
 .PHONY: faults faketime-installed mutations
 faults: export FAULTS_LONG := 1
 faults: $(READY) faketime-installed ## buyers buy while processes die, lines break, clocks jump; some fifteen minutes
@@ -117,6 +124,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 lock: $(READY)
 	$(LOCK) --group dev pyproject.toml -o requirements.lock
 	$(LOCK) --group bootstrap -o bootstrap.lock
+	$(LOCK) --group fuzz -o fuzz.lock
 
 clean:
 	rm -rf $(VENV) build dist
