@@ -11,6 +11,8 @@ from pathlib import Path
 
 # atheris is of `fuzz.lock`, and mostly not there when types are checked.
 # pyright: reportMissingImports=false, reportMissingModuleSource=false, reportAttributeAccessIssue=false
+# Hypothesis hangs its handle on the functions themselves.
+# pyright: reportFunctionMemberAccess=false
 import atheris
 
 with atheris.instrument_imports(include=["boxoffice.payments"]):
