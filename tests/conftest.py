@@ -22,8 +22,10 @@ from merchant import Receiver, make_gateway
 from boxoffice.app import assemble, fake_gateway
 from boxoffice.payments.fake import FakeGateway
 from boxoffice.postgres import embedded
+from boxoffice.postgres.grants import WEB
 from boxoffice.postgres.migrate import migrate
 from boxoffice.postgres.pool import Connection, Pool, connect_pool
+from boxoffice.postgres.roles import with_role
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
@@ -122,6 +124,16 @@ async def conn(pool: Pool) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
+async def web_pool(dsn: str) -> AsyncIterator[Pool]:
+    """Connections as those of a web process: in its role."""
+    made = await connect_pool(with_role(dsn, WEB), size=20, plan_once=True)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@pytest.fixture
 def settings(dsn: str) -> Settings:
     """Settings of a test; a test that needs others replaces this fixture or uses ``msgspec.structs.replace``."""
     return Settings(
@@ -142,10 +154,10 @@ def wire() -> Wire:
 
 
 @pytest.fixture
-async def office(settings: Settings, pool: Pool, wire: Wire) -> AsyncIterator[Office]:
+async def office(settings: Settings, web_pool: Pool, wire: Wire) -> AsyncIterator[Office]:
     """The parts of a box office on this test's database."""
     async with httpx.AsyncClient(transport=wire) as http:
-        made = assemble(settings, pool, fake_gateway(settings, pool, http), pool)
+        made = assemble(settings, web_pool, fake_gateway(settings, web_pool, http), web_pool)
         yield made
         await made.live_seats.close()
         await made.usher.close()

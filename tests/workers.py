@@ -15,7 +15,9 @@ from boxoffice.payments.gateway import (
     RefundRequest,
 )
 from boxoffice.payments.refunds import mark_refunded
+from boxoffice.postgres.grants import WORKER
 from boxoffice.postgres.pool import Pool
+from boxoffice.postgres.roles import with_role
 
 PACE = Pace(poll_s=0.1, heartbeat_s=0.2, dead_after_s=1.0, look_for_dead_s=0.2, shutdown_s=5.0, restart_s=0.1)
 EVERY_SECOND = "* * * * * *"
@@ -143,7 +145,7 @@ def make_jobs(
     context = JobContext(
         pool=pool, gateways=gateways, expire_gateway_sessions=_nothing, deliver_webhook=deliver, send_mail=send_mail
     )
-    return Jobs(dsn, context, recurring=recurring, pace=PACE)
+    return Jobs(with_role(dsn, WORKER), context, recurring=recurring, pace=PACE)
 
 
 @asynccontextmanager

@@ -48,7 +48,7 @@ def create() -> HotWeb:
     """The web application of one process, by the environment: what the server imports.
 
     Raises:
-        SettingsError: a setting has a bad value, or ``DATABASE_URL`` is not set (the command that
+        SettingsError: a setting has a bad value, or ``WEB_DATABASE_URL`` is not set (the command that
             starts the processes sets it, also to the embedded database's address).
     """
     chosen = settings.from_environment()
@@ -83,9 +83,9 @@ async def reconcile(chosen: Settings, dsn: str, since: datetime) -> Report:
 @asynccontextmanager
 async def open_office(chosen: Settings) -> AsyncGenerator[Office]:
     """The parts of a web process, closed at the end."""
-    if chosen.database_url is None:
-        raise settings.SettingsError("DATABASE_URL: not set; start with `boxoffice serve`")
-    dsn = chosen.database_url
+    if chosen.web_database_url is None:
+        raise settings.SettingsError("WEB_DATABASE_URL: not set; start with `boxoffice serve`")
+    dsn = chosen.web_database_url
     async with (
         Pulse(dsn) as pulse,
         _parts(chosen, dsn, pulse, apart=MAP_CONNECTIONS) as (pool, http),

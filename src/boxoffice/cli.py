@@ -10,14 +10,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
 
+from boxoffice.database import WEB_URL, WORKER_URL, owned, served
 from boxoffice.errors import BoxOfficeError
 from boxoffice.processes import CannotRunError, refuse_taken_port, run, work_until_told
 from boxoffice.settings import Settings, SettingsError, from_environment
@@ -64,8 +65,8 @@ def serve(port: Port = None, host: Host = None) -> None:
     """Serve the box office: web and jobs. Migrates first."""
     settings = _settings(port, host)
     refuse_taken_port(settings)
-    with _database(settings) as dsn:
-        run(settings, dsn, lambda: out.print(f"The box office is open at {settings.base_url}{_after()}"))
+    with served(settings, WEB_URL, WORKER_URL) as found:
+        run(settings, found, lambda: out.print(f"The box office is open at {settings.base_url}{_after()}"))
 
 
 @cli.command()
@@ -76,25 +77,26 @@ def demo(port: Port = None, host: Host = None, days: Days = 7) -> None:
     settings = _settings(port, host)
     _refuse_production(settings, "demo")
     refuse_taken_port(settings)
-    with _database(settings) as dsn:
+    with owned(settings) as dsn:
         _seed(settings, dsn, days)
-        run(settings, dsn, lambda: out.print(welcome(settings.base_url) + _after()))
+    with served(settings, WEB_URL, WORKER_URL) as found:
+        run(settings, found, lambda: out.print(welcome(settings.base_url) + _after()))
 
 
 @cli.command()
 def work() -> None:
     """Run background jobs alone, beside any number of other processes."""
     settings = _settings()
-    with _database(settings) as dsn:
-        work_until_told(settings, dsn)
+    with served(settings, WORKER_URL) as found:
+        work_until_told(settings, found.worker)
 
 
 @cli.command()
 def migrate() -> None:
-    """Bring the database to the newest schema."""
+    """Bring the database to the newest schema, and its roles and logins to what they may do."""
     from boxoffice.postgres.schema import newest
 
-    with _database(_settings()):
+    with owned(_settings(), migrate=True):
         out.print(f"The database is at revision {newest()}")
 
 
@@ -107,7 +109,7 @@ def seed(
     settings = _settings()
     if not force:
         _refuse_production(settings, "seed")
-    with _database(settings) as dsn:
+    with owned(settings) as dsn:
         report = _seed(settings, dsn, days)
     out.print(report.line())
 
@@ -122,8 +124,8 @@ def reconcile(
     from boxoffice import app
 
     settings = _settings()
-    with _database(settings) as dsn:
-        report = asyncio.run(app.reconcile(settings, dsn, datetime.now(UTC) - timedelta(days=days)))
+    with served(settings, WORKER_URL) as found:
+        report = asyncio.run(app.reconcile(settings, found.worker, datetime.now(UTC) - timedelta(days=days)))
     for what, done in (("not over", report.unfinished), ("over", report.finished)):
         out.print(
             f"Payments {what}: asked about {done.asked}, agreed {done.agreed}, mended {done.mended}, "
@@ -162,7 +164,7 @@ def create_user(
             finally:
                 accounts.close()
 
-    with _database(settings) as dsn:
+    with owned(settings) as dsn:
         asyncio.run(create(dsn))
     out.print(f"{email} is {role}")
 
@@ -190,45 +192,6 @@ def _settings(port: int | None = None, host: str | None = None) -> Settings:
     if host is not None:
         os.environ["HOST"] = host
     return from_environment()
-
-
-@contextmanager
-def _database(settings: Settings) -> Generator[str]:
-    """The address of the database, brought to the newest schema.
-
-    Raises:
-        CannotRunError: it does not start, or cannot be reached.
-    """
-    from boxoffice.postgres import embedded
-
-    with ExitStack() as stack:
-        try:
-            dsn = stack.enter_context(embedded.database(settings))
-        except (OSError, subprocess.SubprocessError) as error:
-            log = settings.data_dir / "postgres" / "log"
-            raise CannotRunError(f"the embedded PostgreSQL does not start ({error}); see {log}") from error
-        _migrate(dsn)
-        yield dsn
-
-
-def _migrate(dsn: str) -> None:
-    from boxoffice.postgres.schema import is_newest
-
-    if is_newest(dsn):
-        return
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError, DBAPIError
-
-    from boxoffice.postgres.migrate import migrate
-
-    try:
-        migrate(dsn)
-    except ArgumentError as error:
-        raise CannotRunError("DATABASE_URL: not an address that can be read", exit_code=2) from error
-    except DBAPIError as error:
-        where = make_url(dsn).render_as_string(hide_password=True)
-        why = str(error.orig).strip().splitlines()[0]
-        raise CannotRunError(f"the database at {where} cannot be used: {why}") from error
 
 
 def _seed(settings: Settings, dsn: str, days: int) -> "SeedReport":

@@ -20,9 +20,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from boxoffice.settings import Settings
+
+if TYPE_CHECKING:
+    from boxoffice.postgres.roles import Addresses
 
 READY_WITHIN_S: Final = 60.0
 """How long a start may take before we stop looking whether it answers."""
@@ -58,7 +61,7 @@ def refuse_taken_port(settings: Settings) -> None:
         raise CannotRunError(f"cannot listen on {settings.host}, port {settings.port}: {why}") from error
 
 
-def run(settings: Settings, dsn: str, opened: Callable[[], None]) -> None:
+def run(settings: Settings, database: "Addresses", opened: Callable[[], None]) -> None:
     """Web and jobs until a signal; ``opened`` is called once the web answers.
 
     Raises:
@@ -70,7 +73,8 @@ def run(settings: Settings, dsn: str, opened: Callable[[], None]) -> None:
 
     # The processes that we start read their settings as we did, and where they are forks of this
     # one, they share what was imported here: the start takes one import instead of one a process.
-    os.environ["DATABASE_URL"] = dsn
+    os.environ["WEB_DATABASE_URL"] = database.web
+    os.environ.pop("DATABASE_URL", None)
     _share_metrics(settings)
     import_module("boxoffice.app")
     gc.freeze()
@@ -99,7 +103,7 @@ def run(settings: Settings, dsn: str, opened: Callable[[], None]) -> None:
         if _answers(settings):
             opened()
 
-    with _JobWorker(settings, dsn):
+    with _JobWorker(settings, database.worker):
         threading.Thread(target=announce, daemon=True).start()
         try:
             server.serve(target_loader=partial(_web_app, os.getpid(), settings), wrap_loader=False)

@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     database_url: str | None = None
+    web_database_url: str | None = None
+    worker_database_url: str | None = None
     redis_url: str = ""
     data_dir: Path = Path("data")
     host: str = "127.0.0.1"
@@ -120,6 +122,8 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     workers = read.whole("WORKERS", os.cpu_count() or 1, 1, 64)
     settings = Settings(
         database_url=read.database_url("DATABASE_URL"),
+        web_database_url=read.database_url("WEB_DATABASE_URL"),
+        worker_database_url=read.database_url("WORKER_DATABASE_URL"),
         redis_url=read.redis_url("REDIS_URL"),
         data_dir=Path(read.text("BOXOFFICE_DATA_DIR", "data")),
         host=read.text("HOST", "127.0.0.1"),

@@ -23,6 +23,7 @@ from boxoffice.payments.gateway import (
 )
 from boxoffice.payments.ledger import balances, disagreements
 from boxoffice.payments.refunds import send_refund
+from boxoffice.postgres.pool import Pool
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
 
@@ -35,8 +36,8 @@ def settings(settings: Settings) -> Settings:
 class Case:
     """An unpaid booking with an open session at a gateway that sets money aside first."""
 
-    def __init__(self, office: Office, client: httpx.AsyncClient) -> None:
-        self.office, self.client, self.pool = office, client, office.pool
+    def __init__(self, office: Office, client: httpx.AsyncClient, pool: Pool) -> None:
+        self.office, self.client, self.pool = office, client, pool
 
     async def open(self, seats: int = 2) -> "Case":
         self.show, self.buyer = await make.show(self.pool), await make.guest(self.client)
@@ -95,8 +96,8 @@ class Case:
 
 
 @pytest.fixture
-async def case(office: Office, client: httpx.AsyncClient) -> Case:
-    return await Case(office, client).open()
+async def case(office: Office, client: httpx.AsyncClient, pool: Pool) -> Case:
+    return await Case(office, client, pool).open()
 
 
 async def test_nothing_is_confirmed_before_the_money_is_taken(case: Case) -> None:

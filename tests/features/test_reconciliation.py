@@ -21,6 +21,7 @@ from boxoffice.bookings.reconciliation import (
 from boxoffice.payments.gateway import EventType, Gateway, GatewayDownError, Session, SessionRequest, Standing
 from boxoffice.payments.ledger import balances, disagreements
 from boxoffice.payments.refunds import send_refund
+from boxoffice.postgres.pool import Pool
 from boxoffice.web.office import Office
 
 NOW = timedelta(0)
@@ -29,8 +30,8 @@ NOW = timedelta(0)
 class Case:
     """An unpaid booking whose gateway's webhooks do not arrive."""
 
-    def __init__(self, office: Office, client: httpx.AsyncClient, wire: Any) -> None:
-        self.office, self.client, self.pool, self.wire = office, client, office.pool, wire
+    def __init__(self, office: Office, client: httpx.AsyncClient, pool: Pool, wire: Any) -> None:
+        self.office, self.client, self.pool, self.wire = office, client, pool, wire
 
     async def open(self) -> "Case":
         self.show, self.buyer = await make.show(self.pool), await make.guest(self.client)
@@ -88,8 +89,8 @@ class Liar:
 
 
 @pytest.fixture
-async def case(office: Office, client: httpx.AsyncClient, wire: Any) -> Case:
-    return await Case(office, client, wire).open()
+async def case(office: Office, client: httpx.AsyncClient, pool: Pool, wire: Any) -> Case:
+    return await Case(office, client, pool, wire).open()
 
 
 async def test_a_lost_success_is_asked_for_and_confirms(case: Case) -> None:

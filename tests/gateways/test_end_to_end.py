@@ -19,6 +19,7 @@ from boxoffice.payments.gateway import EventType, GatewayRefusedError
 from boxoffice.payments.ledger import disagreements
 from boxoffice.payments.refunds import send_refund
 from boxoffice.payments.stripe_money import from_stripe, to_stripe
+from boxoffice.postgres.pool import Pool
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
 
@@ -58,8 +59,8 @@ async def bench(way: str, office: Office) -> AsyncIterator[Bench]:
 class Purchase:
     """An unpaid booking with an open session at the gateway."""
 
-    def __init__(self, office: Office, client: httpx.AsyncClient, bench: Bench) -> None:
-        self.office, self.client, self.bench, self.pool = office, client, bench, office.pool
+    def __init__(self, office: Office, client: httpx.AsyncClient, bench: Bench, pool: Pool) -> None:
+        self.office, self.client, self.bench, self.pool = office, client, bench, pool
         self.told = 0
 
     async def open(self) -> "Purchase":
@@ -102,8 +103,8 @@ class Purchase:
 
 
 @pytest.fixture
-async def purchase(office: Office, client: httpx.AsyncClient, bench: Bench) -> Purchase:
-    return await Purchase(office, client, bench).open()
+async def purchase(office: Office, client: httpx.AsyncClient, bench: Bench, pool: Pool) -> Purchase:
+    return await Purchase(office, client, bench, pool).open()
 
 
 async def test_bought_and_given_back_in_parts(purchase: Purchase) -> None:

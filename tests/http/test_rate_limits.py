@@ -12,6 +12,7 @@ import pytest
 from ground import asgi
 from litestar import Litestar
 
+from boxoffice.postgres.pool import Pool
 from boxoffice.settings import Settings
 from boxoffice.tallies import Tallies
 from boxoffice.web.limits import Limits
@@ -57,10 +58,10 @@ async def test_a_customer_who_changes_too_much_waits_and_no_other_does(limited: 
         assert (await make.hold(client, other, show, show.seats[1])).status_code == 201
 
 
-async def test_a_busy_till_does_not_notice(limited: Client, office: Office) -> None:
-    show = await make.show(office.pool)
+async def test_a_busy_till_does_not_notice(limited: Client, pool: Pool) -> None:
+    show = await make.show(pool)
     async with limited(customer_changes_per_minute=2, staff_changes_per_minute=8) as client:
-        till = await make.member(client, office.pool, "staff")
+        till = await make.member(client, pool, "staff")
         for seat in show.seats[:8]:
             assert (await make.hold(client, till, show, seat)).status_code == 201
         refused(await make.hold(client, till, show, show.seats[8]))

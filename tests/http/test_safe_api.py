@@ -12,6 +12,7 @@ from ground import asgi
 from litestar import Litestar
 from visitor import HTML
 
+from boxoffice.postgres.pool import Pool
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
 
@@ -31,9 +32,11 @@ def is_safe(answer: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("path", GETS)
-async def test_every_read_is_safe_whatever_it_answers(client: httpx.AsyncClient, office: Office, path: str) -> None:
-    show = await make.show(office.pool)
-    admin = await make.member(client, office.pool, "admin")
+async def test_every_read_is_safe_whatever_it_answers(
+    client: httpx.AsyncClient, office: Office, pool: Pool, path: str
+) -> None:
+    show = await make.show(pool)
+    admin = await make.member(client, pool, "admin")
     booking = await make.booking(client, admin, show, show.seats[0])
     ids = {
         "showId": str(show.id),

@@ -240,14 +240,14 @@ async def test_cookies_are_for_this_host_alone_and_out_of_reach_of_scripts(clien
 
 
 async def test_a_cookie_is_worth_nothing_to_the_api_and_a_bearer_token_nothing_to_pages(
-    client: httpx.AsyncClient, visitor: Visitor, office: Office
+    client: httpx.AsyncClient, visitor: Visitor, office: Office, pool: Pool
 ) -> None:
     entry = await office.accounts.guest_in_browser()
     cookie = {"Cookie": f"boxoffice={entry.token}"}
     assert (await client.get("/api/v1/auth/me", headers=cookie)).status_code == 401
 
     guest = await make.guest(client)
-    account = await make.member(client, office.pool, "customer")
+    account = await make.member(client, pool, "customer")
     for headers in (guest.headers, account.headers, {"Authorization": "Bearer rubbish"}):
         page = await client.get("/", headers=HTML | headers)
         assert page.status_code == 200

@@ -46,9 +46,9 @@ async def test_without_its_schema_it_is_not_ready(client: httpx.AsyncClient, poo
     refused(await client.get(f"{HEALTH}/ready"), 503, "not_ready")
 
 
-async def test_without_its_database_it_lives_and_says_so(client: httpx.AsyncClient, pool: Pool) -> None:
+async def test_without_its_database_it_lives_and_says_so(client: httpx.AsyncClient, web_pool: Pool) -> None:
     guest = await make.guest(client)
-    pool.terminate()
+    web_pool.terminate()
     assert (await client.get(HEALTH, headers=guest.headers)).status_code == 200
     assert (await client.get("/metrics")).status_code == 200
     refused(await client.get(f"{HEALTH}/ready", headers=guest.headers), 503, "not_ready")

@@ -1,8 +1,6 @@
 """Every SQL constant of the code is a statement that the migrated schema accepts, and gives the row that is read."""
 
 import importlib
-import pkgutil
-import re
 import types
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,12 +10,9 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
+from written import is_part, modules, statements
 
-import boxoffice
 from boxoffice.postgres.pool import Pool, Row, connection
-
-STARTS = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.DOTALL)
-CONSTANT = re.compile(r"_{0,2}[A-Z][A-Z0-9_]*$")
 
 # Which statements feed which row, by the module of the statements. A row of another module is named in full.
 READ_AS = {
@@ -26,6 +21,7 @@ READ_AS = {
         "_Secret": ("_FIND_BY_EMAIL",),
     },
     "boxoffice.accounts.sessions": {"boxoffice.accounts.callers.Caller": ("_ROTATE", "_FIND")},
+    "boxoffice.audit": {"Entry": ("_LIST", "_LIST_BY", "_LIST_ABOUT")},
     "boxoffice.bookings.cancellation": {"Paid": ("_LOOK", "_LOCK")},
     "boxoffice.bookings.capture": {"boxoffice.bookings.books.Books": ("_LOCK",), "_SetAside": ("_HELD",)},
     "boxoffice.bookings.settlement": {"boxoffice.bookings.books.Books": ("_LOCK",)},
@@ -60,35 +56,21 @@ COLUMN_TYPES: dict[type, set[str]] = {
 }
 
 
-def _modules() -> Iterator[types.ModuleType]:
-    for module in pkgutil.walk_packages(boxoffice.__path__, "boxoffice."):
-        # Alembic loads its scripts itself, and only while it runs them.
-        if not module.name.startswith("boxoffice.postgres.migrations"):
-            yield importlib.import_module(module.name)
-
-
-def _statements() -> Iterator[tuple[str, str]]:
-    for module in _modules():
-        for name, value in vars(module).items():
-            if isinstance(value, str) and CONSTANT.match(name) and STARTS.match(value):
-                yield f"{module.__name__}.{name}", value
-
-
 def _pairs() -> Iterator[tuple[str, type[msgspec.Struct]]]:
     """Each statement of the table above, with the row that it feeds."""
     for module, rows in READ_AS.items():
-        for name, statements in rows.items():
+        for name, names in rows.items():
             home, _, kind = name.rpartition(".")
             found: type[msgspec.Struct] = getattr(importlib.import_module(home or module), kind)
-            for statement in statements:
-                yield f"{module}.{statement}", found
+            for one in names:
+                yield f"{module}.{one}", found
 
 
 async def test_every_statement_fits_the_schema(pool: Pool) -> None:
-    statements = dict(_statements())
+    written = dict(statements())
     refused: dict[str, str] = {}
     async with connection(pool) as conn:
-        for name, statement in statements.items():
+        for name, statement in written.items():
             try:
                 columns = [column for column, _ in await _columns(conn, statement)]
             except asyncpg.PostgresError as error:
@@ -97,16 +79,16 @@ async def test_every_statement_fits_the_schema(pool: Pool) -> None:
             if len(columns) != len(set(columns)):
                 refused[name] = f"two columns of one name make no row: {columns}"
 
-    assert len(statements) > 50
-    assert {name: why for name, why in refused.items() if not _is_part(name, statements)} == {}
+    assert len(written) > 50
+    assert {name: why for name, why in refused.items() if not is_part(name, written)} == {}
 
 
 async def test_the_columns_of_a_statement_are_the_fields_of_its_row(pool: Pool) -> None:
-    statements = dict(_statements())
+    written = dict(statements())
     differ: dict[str, str] = {}
     async with connection(pool) as conn:
         for name, kind in _pairs():
-            columns = dict(await _columns(conn, statements[name]))
+            columns = dict(await _columns(conn, written[name]))
             fields = get_type_hints(kind)
             if set(columns) != set(fields):
                 differ[name] = f"columns and {kind.__name__} differ in {sorted(set(columns) ^ set(fields))}"
@@ -121,7 +103,7 @@ async def test_the_columns_of_a_statement_are_the_fields_of_its_row(pool: Pool) 
 def test_every_row_is_fed_by_a_statement_of_the_table_above() -> None:
     rows = {
         f"{value.__module__}.{value.__name__}"
-        for module in _modules()
+        for module in modules()
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Row) and value is not Row
     }
@@ -144,13 +126,3 @@ def _fits(column_type: str, hint: Any) -> bool:
 
 def _is_word(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, StrEnum)
-
-
-def _is_part(name: str, statements: dict[str, str]) -> bool:
-    """Whether a constant only begins or ends other statements of its module, which were prepared as a whole."""
-    module = name.rpartition(".")[0]
-    return any(
-        statements[name].strip() in whole
-        for other, whole in statements.items()
-        if other != name and other.rpartition(".")[0] == module
-    )

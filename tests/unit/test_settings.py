@@ -39,6 +39,18 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
         {"redis://cache:6379/1": "redis://cache:6379/1", "unix:///run/redis.sock": "unix:///run/redis.sock"},
         ["cache:6379", "http://cache", "redis:cache"],
     ),
+    "WEB_DATABASE_URL": (
+        "web_database_url",
+        None,
+        {"postgresql://w:p@db/box": "postgresql://w:p@db/box"},
+        ["http://db"],
+    ),
+    "WORKER_DATABASE_URL": (
+        "worker_database_url",
+        None,
+        {"postgres://db/box": "postgres://db/box"},
+        ["mysql://db/box"],
+    ),
     "BOXOFFICE_DATA_DIR": ("data_dir", Path("data"), {"elsewhere": Path("elsewhere")}, []),
     "HOST": ("host", "127.0.0.1", {"0.0.0.0": "0.0.0.0", "::": "::"}, []),  # noqa: S104  (read, not bound)
     "PORT": ("port", 8001, {"1": 1, "65535": 65_535}, [*NO_NUMBERS, "0", "65536", "80.5"]),

@@ -1,5 +1,10 @@
-"""Brings the database to the newest schema: Alembic runs plain SQL files, one process at a time."""
+"""Brings the database to the newest schema: Alembic runs plain SQL files, one process at a time; then it grants.
 
+The roles are made on a connection of their own: they are the cluster's, and another database that makes them would
+otherwise wait for the whole of a long migration.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -9,18 +14,21 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from boxoffice.postgres import schema
+from boxoffice.postgres import grants, schema
+from boxoffice.postgres.roles import make_roles
 
 _MIGRATION_LOCK: Final = 0x0B0C5_0FF1CE
 """The advisory lock that makes processes which start together migrate one after the other."""
 
 
-def migrate(dsn: str) -> str:
+def migrate(dsn: str, tell: Callable[[str], object] = lambda _: None) -> str:
     """Run what is missing at ``dsn``, in one transaction; returns the revision reached.
+
+    Where the roles of web and jobs cannot be made, ``tell`` is told why, and all works without them.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the server cannot be reached, or a statement failed (nothing
-            is changed then).
+            is changed then, but roles may have been made).
     """
     config = _config()
     engine = create_engine(
@@ -31,7 +39,28 @@ def migrate(dsn: str) -> str:
         if _present(connection) != schema.newest():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+        if (why := make_roles(dsn)) is not None:
+            tell(f"the roles {grants.WEB} and {grants.WORKER} cannot be made or taken by this login: {why}")
+        _grant(connection)
         return _present(connection) or ""
+
+
+# Whether there is somebody to grant to, and what was granted last.
+_GRANTED: Final = """
+SELECT to_regrole(:web) IS NOT NULL AND to_regrole(:worker) IS NOT NULL,
+       obj_description('alembic_version'::regclass, 'pg_class')
+"""
+
+
+def _grant(connection: Connection) -> None:
+    """Bring what the roles may do to the list, if it is not so already."""
+    roles, present = connection.execute(text(_GRANTED), {"web": grants.WEB, "worker": grants.WORKER}).one()
+    mark = grants.fingerprint() + ("" if roles else schema.WITHOUT_ROLES)
+    if present == mark:
+        return
+    if roles:
+        run_script(connection, grants.script())
+    run_script(connection, f"COMMENT ON TABLE alembic_version IS '{mark}'")
 
 
 def run_sql_beside(connection: Connection, revision_file: str) -> None:
