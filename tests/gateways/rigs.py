@@ -26,8 +26,9 @@ AMOUNT = 50_000
 CURRENCY = "INR"
 HOME = "http://box-office.test"
 SECRETS = ("whsec_the_new_one", "whsec_the_old_one")
-MOODS: Final = ("silent", "answer_lost", "broken", "nonsense")
-"""Says nothing and does nothing; does it and says nothing; answers 500; answers with something else."""
+MOODS: Final = ("silent", "answer_lost", "nonsense", "401", "403", "409", "429", "500", "503")
+"""Says nothing and does nothing; does it and says nothing; answers with something else; answers with that status: it
+does not take our key, is at work on it, has too much to do, is broken."""
 
 Told = tuple[dict[str, str], bytes]
 
@@ -122,12 +123,16 @@ class Line(httpx.AsyncBaseTransport):
             case "answer_lost":
                 await self._far_end.handle_async_request(request)
                 raise httpx.ReadTimeout("no answer", request=request)
-            case "broken":
-                return httpx.Response(500, json={"error": {"type": "api_error", "message": "we are sorry"}})
+            case status if status.isdecimal():
+                return httpx.Response(int(status), json={"error": {"type": "api_error", "message": "we are sorry"}})
             case "nonsense":
                 return httpx.Response(200, text="<html>maintenance</html>")
             case "slow":
                 await asyncio.sleep(0.2)
+            case "lies":
+                answer = await self._far_end.handle_async_request(request)
+                said = (await answer.aread()).replace(str(AMOUNT).encode(), str(AMOUNT - 1).encode())
+                return httpx.Response(answer.status_code, content=said)
             case _:
                 pass
         return await self._far_end.handle_async_request(request)

@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
-from rigs import AMOUNT, CURRENCY, Rig, a_payment, a_refund
+from rigs import AMOUNT, CURRENCY, MOODS, Rig, a_payment, a_refund
 from test_conformance import capture_of, opened, paid
 
-from boxoffice.payments.gateway import GatewayDownError, SessionState
+from boxoffice.payments.gateway import GatewayDownError, GatewayRefusedError, SessionState
 
 
-@pytest.mark.parametrize("mood", ["silent", "answer_lost", "broken", "nonsense"])
+@pytest.mark.parametrize("mood", MOODS)
 async def test_no_answer_is_told_as_no_answer_whatever_is_asked(rig: Rig, mood: str) -> None:
     if mood not in rig.moods:
         pytest.skip("the built-in gateway is not reached over a line")
@@ -23,6 +23,10 @@ async def test_no_answer_is_told_as_no_answer_whatever_is_asked(rig: Rig, mood: 
         lambda: rig.gateway.refund(a_refund(session_paid)),
     ]
     await rig.pay(session_id)
+    if not rig.gateway.captures_at_once:
+        _, set_aside = await opened(rig)
+        await rig.pay(set_aside)
+        asked.append(lambda: rig.gateway.void(set_aside))
     rig.be(mood)
     for ask in asked:
         with pytest.raises(GatewayDownError):
@@ -38,6 +42,28 @@ async def test_a_capture_whose_answer_was_lost_is_there_when_asked_again(rig: Ri
     rig.be("answers")
     assert (await rig.gateway.capture(capture_of(request, session_id))).state is SessionState.PAID
     assert (await rig.gateway.fetch(session_id)).amount == AMOUNT
+
+
+async def test_a_void_whose_answer_was_lost_is_done_when_asked_again(rig: Rig) -> None:
+    if rig.gateway.captures_at_once:
+        pytest.skip("there is nothing set aside to let go")
+    _, session_id = await opened(rig)
+    await rig.pay(session_id)
+    rig.be("answer_lost")
+    with pytest.raises(GatewayDownError):
+        await rig.gateway.void(session_id)
+    rig.be("answers")
+    assert (await rig.gateway.void(session_id)).state is SessionState.VOIDED
+    assert (await rig.gateway.fetch(session_id)).state is SessionState.VOIDED
+
+
+async def test_a_close_whose_answer_was_lost_is_done_when_asked_again(rig: Rig) -> None:
+    _, session_id = await opened(rig)
+    rig.be("answer_lost")
+    with pytest.raises(GatewayDownError):
+        await rig.gateway.close(session_id)
+    rig.be("answers")
+    assert (await rig.gateway.close(session_id)).state in {SessionState.EXPIRED, SessionState.VOIDED}
 
 
 async def test_a_refund_whose_answer_was_lost_goes_back_once(rig: Rig) -> None:
@@ -70,3 +96,35 @@ async def test_a_slow_gateway_is_only_slow(rig: Rig) -> None:
     rig.be("slow")
     session_id = await paid(rig)
     assert (await rig.gateway.fetch(session_id)).state is SessionState.PAID
+
+
+async def test_what_a_gateway_says_it_took_is_held_against_what_was_to_be_taken(rig: Rig) -> None:
+    if "nonsense" not in rig.moods:
+        pytest.skip("the built-in gateway is not reached over a line")
+    request, session_id = await opened(rig)
+    await rig.pay(session_id)
+    rig.be("lies")
+    with pytest.raises(GatewayRefusedError):
+        await rig.gateway.capture(capture_of(request, session_id))
+    # Told as it was said: reconciliation holds it against the books, and leaves it for a person.
+    assert (await rig.gateway.fetch(session_id)).amount == AMOUNT - 1
+
+
+async def test_what_a_gateway_says_it_gave_back_is_held_against_what_was_to_go_back(rig: Rig) -> None:
+    if "nonsense" not in rig.moods:
+        pytest.skip("the built-in gateway is not reached over a line")
+    session_id = await paid(rig)
+    rig.be("lies")
+    with pytest.raises(GatewayRefusedError):
+        await rig.gateway.refund(a_refund(session_id))
+
+
+async def test_a_part_given_back_is_repeated_by_its_key_beside_another(rig: Rig) -> None:
+    if not rig.keeps_keys:
+        pytest.skip("localstripe ignores idempotency keys")
+    session_id = await paid(rig)
+    first, second = a_refund(session_id, 20_000), a_refund(session_id, 20_000)
+    receipts = [(await rig.gateway.refund(one)).gateway_ref for one in (first, second, first, second)]
+    assert receipts[:2] == receipts[2:]
+    assert receipts[0] != receipts[1]
+    assert (await rig.gateway.fetch(session_id)).refunded_amount == 40_000
