@@ -11,6 +11,7 @@ import structlog
 
 from boxoffice import logs, settings
 from boxoffice.accounts import Accounts
+from boxoffice.audit import operator
 from boxoffice.bookings.reconciliation import Report, reconcile_now
 from boxoffice.jobs import JobContext, Jobs
 from boxoffice.mail.folder import FolderMailer
@@ -77,7 +78,7 @@ async def reconcile(chosen: Settings, dsn: str, since: datetime) -> Report:
     """Ask the gateways about every payment that is not over, or was over after ``since``; where the money is."""
     async with _parts(chosen, dsn) as (pool, http):
         fake = fake_gateway(chosen, pool, http)
-        return await reconcile_now(pool, {fake.name: fake, **real_gateways(chosen, http)}, since)
+        return await reconcile_now(pool, {fake.name: fake, **real_gateways(chosen, http)}, since, operator())
 
 
 @asynccontextmanager

@@ -4,6 +4,9 @@ Who acts says so with an `Actor`; whoever carries the act out calls `record` on 
 that the act and its entry exist together or not at all. What buyers do with what is theirs is no entry.
 """
 
+import getpass
+import os
+import socket
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -62,7 +65,16 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What the actor was allowed as."""
     request_id: str | None = None
     address: str | None = None
-    """The network address that the request came from."""
+    """The network address that the request came from; of a command, who runs it on which machine."""
+
+
+def operator() -> Actor:
+    """Whoever runs a command here, known by the login and the machine."""
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):  # an identity without a name, as in some containers
+        login = str(os.getuid())
+    return Actor(user_id=None, role=OPERATOR, address=f"{login}@{socket.gethostname()}")
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +84,11 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     subject_id: UUID
     details: dict[str, Any] = {}
+
+
+def mended(payment_id: UUID, details: dict[str, Any]) -> Act:
+    """A payment was brought to what its gateway says."""
+    return Act(action=Action.MEND_PAYMENT, kind=Kind.PAYMENT, subject_id=payment_id, details=details)
 
 
 # Adds an entry; the actor's e-mail address is the one of this moment.

@@ -5,6 +5,7 @@ Libraries are imported inside the commands that need them, so that `boxoffice --
 # ruff: noqa: PLC0415  (imports inside functions: see above)
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -12,11 +13,14 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from uuid import UUID
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from boxoffice.database import WEB_URL, WORKER_URL, owned, served
 from boxoffice.errors import BoxOfficeError
@@ -24,8 +28,9 @@ from boxoffice.processes import CannotRunError, refuse_taken_port, run, work_unt
 from boxoffice.settings import Settings, SettingsError, from_environment
 
 if TYPE_CHECKING:
+    from boxoffice.audit import Entry
     from boxoffice.demo.seed import SeedReport
-    from boxoffice.postgres.pool import Pool
+    from boxoffice.postgres.pool import Connection, Pool
 
 _LOADED_AT: Final = time.monotonic()
 
@@ -150,23 +155,76 @@ def create_user(
     name: Annotated[str, typer.Option(help="As it is shown to others.")] = "",
 ) -> None:
     """Make an account, or give the one that is there this role and password."""
-    from boxoffice.accounts import Accounts, Role
+    from boxoffice.accounts import Account, Accounts, Role
+    from boxoffice.audit import Act, Action, Kind, operator, record
 
     settings = _settings()
     if role not in tuple(Role):
         raise CannotRunError(f"--role: one of {', '.join(Role)}, please; not {role!r}", exit_code=2)
 
+    async def write_down(conn: "Connection", account: Account) -> None:
+        details = {"email": account.email, "role": account.role}
+        await record(
+            conn,
+            operator(),
+            Act(action=Action.PUT_USER, kind=Kind.ACCOUNT, subject_id=account.user_id, details=details),
+        )
+
     async def create(dsn: str) -> None:
         async with _pool(dsn) as pool:
             accounts = Accounts(pool, settings.secret_key)
             try:
-                await accounts.create_user(email, Role(role), password, name)
+                await accounts.create_user(email, Role(role), password, name, beside=write_down)
             finally:
                 accounts.close()
 
     with owned(settings) as dsn:
         asyncio.run(create(dsn))
     out.print(f"{email} is {role}")
+
+
+@cli.command()
+def audit(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Entries, the newest first.")] = 50,
+    actor: Annotated[UUID | None, typer.Option(help="Only what this account has done.")] = None,
+    subject: Annotated[UUID | None, typer.Option(help="Only what was done to this show, booking, …")] = None,
+    action: Annotated[str | None, typer.Option(help="Only such acts, such as show.change.")] = None,
+    since: Annotated[datetime | None, typer.Option("--from", help="From this time on (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", help="Before this time (UTC).")] = None,
+) -> None:
+    """What people who work here have done: who, when, what, to what."""
+    from datetime import UTC
+
+    from rich.table import Table
+
+    from boxoffice.audit import Action, Filters, list_entries
+    from boxoffice.postgres.pool import connection
+
+    if action is not None and action not in tuple(Action):
+        raise CannotRunError(f"--action: one of {', '.join(Action)}, please; not {action!r}", exit_code=2)
+    filters = Filters(
+        actor_id=actor,
+        subject_id=subject,
+        action=None if action is None else Action(action),
+        since=since and since.replace(tzinfo=UTC),
+        until=until and until.replace(tzinfo=UTC),
+    )
+
+    async def read(dsn: str) -> "list[Entry]":
+        async with _pool(dsn) as pool, connection(pool) as conn:
+            return (await list_entries(conn, filters, limit)).items
+
+    table = Table("When (UTC)", "Who", "Role", "What", "To what", "Details", "From", box=None, pad_edge=False)
+    with owned(_settings()) as dsn:
+        for entry in asyncio.run(read(dsn)):
+            who = entry.actor_email or (entry.actor_id and str(entry.actor_id)) or ""
+            details = json.dumps(entry.details, ensure_ascii=False)
+            what = f"{entry.subject_kind} {entry.subject_id}"
+            when = f"{entry.at:%Y-%m-%d %H:%M:%S}"
+            # Texts and not markup: names in them are anybody's.
+            cells = (when, who, entry.actor_role, entry.action, what, details, entry.address or "")
+            table.add_row(*(Text(cell) for cell in cells))
+    out.print(table)
 
 
 @cli.command()

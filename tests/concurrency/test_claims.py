@@ -14,7 +14,7 @@ import pytest
 from boxoffice.bookings.creation import make_booking
 from boxoffice.errors import BoxOfficeError
 from boxoffice.idempotency import Outcome, claim
-from boxoffice.postgres.pool import Pool, connect_pool
+from boxoffice.postgres.pool import Pool, connect_pool, connection
 from boxoffice.seating.claims import Claims, SeatsWanted
 from boxoffice.seating.holds import release_holds
 from boxoffice.seating.refusals import SeatLimitError, SeatsTakenError
@@ -125,7 +125,8 @@ async def test_giving_seats_back_makes_room_under_the_limit(desk: Desk, pool: Po
     await desk.hold(wants(show, *show.seats[:10], who=me))
     with pytest.raises(SeatLimitError):
         await desk.hold(wants(show, show.seats[10], who=me))
-    assert await release_holds(pool, me, show_id=show.id, seat_ids=show.seats[:4]) == 4
+    async with connection(pool) as conn:
+        assert await release_holds(conn, me, show_id=show.id, seat_ids=show.seats[:4]) == 4
     await desk.hold(wants(show, *show.seats[10:14], who=me))
     with pytest.raises(SeatLimitError):
         await desk.hold(wants(show, show.seats[20], who=me))
@@ -164,7 +165,8 @@ async def test_claims_and_releases_at_once_never_leave_a_seat_with_two(desk: Des
             mine = [UUID(one["seatId"]) for one in outcome.answer["holds"]]
             owners = await pool.fetch("SELECT DISTINCT holder_id FROM show_seat WHERE id = ANY($1)", mine)
             assert [owner["holder_id"] for owner in owners] == [me]
-            await release_holds(pool, me, show_id=show.id, seat_ids=None)
+            async with connection(pool) as conn:
+                await release_holds(conn, me, show_id=show.id, seat_ids=None)
 
     await asyncio.gather(*(restless(me) for me in people))
     assert await pool.fetchval("SELECT count(*) FROM show_seat WHERE holder_id IS NOT NULL") == 0

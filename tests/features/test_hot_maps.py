@@ -77,7 +77,8 @@ class Course:
     async def change(self, kind: str, wanted: SeatsWanted) -> None:
         show_id = self.show.id
         if kind == "release":
-            await release_holds(self.pool, wanted.user_id, show_id=show_id, seat_ids=wanted.seat_ids)
+            async with connection(self.pool) as conn:
+                await release_holds(conn, wanted.user_id, show_id=show_id, seat_ids=wanted.seat_ids)
         elif kind == "lapse":
             await make.lapse(self.pool, self.show)
         elif kind == "lapse by hand":  # the row's revision stays, as if only time had passed

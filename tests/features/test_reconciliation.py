@@ -11,6 +11,7 @@ import make
 import msgspec
 import pytest
 
+from boxoffice.audit import operator
 from boxoffice.bookings.reconciliation import (
     Reconciled,
     count_to_look_at,
@@ -99,6 +100,16 @@ async def test_a_lost_success_is_asked_for_and_confirms(case: Case) -> None:
     assert (await case.ask()).mended == 1
     assert await case.status() == ("CONFIRMED", "SUCCEEDED")
     assert await case.accounts() == {"gateway": make.PRICE, "sales": -make.PRICE}
+
+
+async def test_whoever_asks_by_hand_is_written_down_with_what_is_mended(case: Case) -> None:
+    await case.decide(EventType.SUCCESS)
+    for _ in range(2):
+        await reconcile_unfinished(case.pool, case.office.gateways, patience=NOW, by=operator())
+    (entry,) = await case.pool.fetch("SELECT * FROM audit_entry")
+    assert (entry["actor_role"], entry["action"]) == ("operator", "payment.mend")
+    assert str(entry["subject_id"]) == case.session["paymentId"]
+    assert entry["details"]["event"] == "payment.success"
 
 
 async def test_the_webhook_that_comes_after_all_changes_nothing(case: Case, app: Any) -> None:

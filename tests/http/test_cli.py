@@ -148,5 +148,5 @@ def test_what_is_asked_wrongly_is_one_line(tmp_path: Path) -> None:
 def test_help_names_every_command(tmp_path: Path) -> None:
     told = run(tmp_path, "--help", COLUMNS="100").stdout
 
-    for command in ("serve", "work", "migrate", "reconcile", "seed", "user", "bench", "demo"):
+    for command in ("serve", "work", "migrate", "reconcile", "audit", "seed", "user", "bench", "demo"):
         assert f" {command} " in told

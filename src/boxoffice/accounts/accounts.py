@@ -228,11 +228,19 @@ class Accounts:
             raise InvalidTokenError
         return found
 
-    async def create_user(self, email: str, role: Role, password: str, name: str = "") -> Account:
+    async def create_user(
+        self,
+        email: str,
+        role: Role,
+        password: str,
+        name: str = "",
+        *,
+        beside: Callable[[Connection, Account], Awaitable[None]] | None = None,
+    ) -> Account:
         """The account with this e-mail address, made or changed to have this role, password and name.
 
-        Done again it changes nothing. Another password than before ends the account's sessions; an
-        empty name leaves the one that is there.
+        Done again it changes nothing. Another password than before ends the account's sessions; an empty name leaves
+        the one that is there. What is to be done in the same transaction is ``beside``.
 
         Raises:
             MalformedError: e-mail address or password will not do; ``errors`` says which.
@@ -248,6 +256,8 @@ class Accounts:
                 account = await _put_account(conn, email, role, name, password_hash)
                 if not same:
                     await end_sessions_of(conn, account.user_id)
+                if beside is not None:
+                    await beside(conn, account)
         self._standings.forget_all()
         return account
 

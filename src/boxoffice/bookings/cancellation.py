@@ -62,20 +62,21 @@ SELECT CASE WHEN status = 'PENDING' AND expires_at <= now() THEN 'EXPIRED' ELSE 
 """
 
 
-async def cancel_booking(conn: Connection, show_id: UUID, booking_id: UUID) -> None:
-    """Cancel an unpaid booking and free its seats; cancelling again changes nothing.
+async def cancel_booking(conn: Connection, show_id: UUID, booking_id: UUID) -> bool:
+    """Cancel an unpaid booking and free its seats; whether it was this that did it: cancelling again changes nothing.
 
     Raises:
         NotCancellableError: it is paid (refund it instead), or ended otherwise.
     """
     if await conn.fetchval(_CANCEL, show_id, booking_id):
         await give_back_seats(conn, show_id, booking_id)
-        return
+        return True
     status = await conn.fetchval(_STATUS, show_id, booking_id)
     if status == "CONFIRMED":
         raise NotCancellableError("this booking is paid: ask for a refund instead", bookingStatus=status)
     if status != "CANCELLED":
         raise NotCancellableError(f"this booking is {status}", bookingStatus=status)
+    return False
 
 
 class RefundDecision(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

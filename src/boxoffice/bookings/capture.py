@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from boxoffice.audit import Actor
 from boxoffice.bookings.authorisation import keep_or_let_go
 from boxoffice.bookings.books import Books
 from boxoffice.bookings.settlement import settle
@@ -47,11 +48,12 @@ async def settle_authorisation(
     show_id: UUID,
     payment_id: UUID,
     on_effect: Callable[[UUID], None] = lambda _: None,
+    by: Actor | None = None,
 ) -> None:
     """Take or let go the money of one payment, and let the gateway's answer take effect; nothing once that is done.
 
     ``on_effect`` is told the show once its seats are kept, which stays so whatever the gateway then says, and once
-    the answer took effect.
+    the answer took effect. ``by`` as of `settle`.
 
     Raises:
         GatewayDownError: no answer, or none that ends it; ask again later.
@@ -70,7 +72,7 @@ async def settle_authorisation(
     event = event_of(standing, gateway=held.gateway, payment_id=payment_id, booking_id=held.booking_id, known=known)
     if event is None or not standing.state.final:
         raise GatewayDownError("the gateway would neither take nor let go what was authorised")
-    await settle(pool, event, on_effect)
+    await settle(pool, event, on_effect, by)
 
 
 async def _ask(gateway: Gateway, held: _SetAside) -> Standing:

@@ -248,6 +248,17 @@ async def locate_booking(conn: Connection, booking_id: UUID, *, owner: UUID | No
     return show_id
 
 
+# Whose booking it is.
+_BUYER = """
+SELECT user_id FROM booking WHERE show_id = $1 AND id = $2
+"""
+
+
+async def buyer_of(conn: Connection, show_id: UUID, booking_id: UUID) -> UUID | None:
+    """Whose booking this is; None where there is no such booking."""
+    return await conn.fetchval(_BUYER, show_id, booking_id)
+
+
 async def _newest_first(
     conn: Connection, statement: str, user_id: UUID, limit: int, cursor: str | None
 ) -> Page[Booking]:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from prometheus_client import Counter, Gauge
 
+from boxoffice.audit import Actor, mended, record
 from boxoffice.bookings.capture import settle_authorisation
 from boxoffice.bookings.settlement import settle
 from boxoffice.payments.asking import event_of
@@ -26,7 +27,7 @@ from boxoffice.payments.gateway import (
     UnknownSessionError,
 )
 from boxoffice.payments.ledger import Account, Disagreement, balances, disagreements
-from boxoffice.postgres.pool import Connection, Pool, Row, connection, row
+from boxoffice.postgres.pool import Connection, Pool, Row, connection, row, transaction
 
 ASKED_A_RUN: Final = 200
 """Payments asked about in one run, so that a run ends before the next begins."""
@@ -102,12 +103,12 @@ SELECT {_DOUBTFUL}
 
 
 async def reconcile_unfinished(
-    pool: Pool, gateways: Mapping[str, Gateway], *, patience: timedelta = PATIENCE
+    pool: Pool, gateways: Mapping[str, Gateway], *, patience: timedelta = PATIENCE, by: Actor | None = None
 ) -> Reconciled:
     """Ask about payments that are not over, up to `ASKED_A_RUN`; close the sessions whose booking is."""
     async with connection(pool) as conn:
         found = await conn.fetch(_TAKE_TURN, ASKED_A_RUN, ASKED_AGAIN_AFTER, patience)
-    return await _ask_about(pool, gateways, [row(Doubtful, record) for record in found])
+    return await _ask_about(pool, gateways, [row(Doubtful, record) for record in found], by)
 
 
 # A page of the payments that were over lately, in the order of the key.
@@ -121,14 +122,16 @@ SELECT {_DOUBTFUL}
 _FIRST: Final = UUID(int=0)
 
 
-async def reconcile_finished(pool: Pool, gateways: Mapping[str, Gateway], since: datetime) -> Reconciled:
+async def reconcile_finished(
+    pool: Pool, gateways: Mapping[str, Gateway], since: datetime, *, by: Actor | None = None
+) -> Reconciled:
     """Ask about every payment that was over after ``since``; for the night."""
     total, show_id, payment_id = Reconciled(), _FIRST, _FIRST
     while True:
         async with connection(pool) as conn:
             found = await conn.fetch(_FINISHED, show_id, payment_id, since, ASKED_A_RUN)
         page = [row(Doubtful, record) for record in found]
-        part = await _ask_about(pool, gateways, page)
+        part = await _ask_about(pool, gateways, page, by)
         for field in Reconciled.__struct_fields__:
             setattr(total, field, getattr(total, field) + getattr(part, field))
         if len(page) < ASKED_A_RUN:
@@ -186,10 +189,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Matters of money that wait for a person, all told."""
 
 
-async def reconcile_now(pool: Pool, gateways: Mapping[str, Gateway], since: datetime) -> Report:
-    """Ask about what is not over and about what was over after ``since``, and add everything up."""
-    unfinished = await reconcile_unfinished(pool, gateways)
-    finished = await reconcile_finished(pool, gateways, since)
+async def reconcile_now(pool: Pool, gateways: Mapping[str, Gateway], since: datetime, by: Actor | None) -> Report:
+    """Ask about what is not over and about what was over after ``since``, and add everything up.
+
+    ``by`` whom is written down with each payment that this mends.
+    """
+    unfinished = await reconcile_unfinished(pool, gateways, by=by)
+    finished = await reconcile_finished(pool, gateways, since, by=by)
     waiting = await count_to_look_at(pool)
     async with connection(pool) as conn:
         return Report(
@@ -202,13 +208,15 @@ async def reconcile_now(pool: Pool, gateways: Mapping[str, Gateway], since: date
         )
 
 
-async def _ask_about(pool: Pool, gateways: Mapping[str, Gateway], payments: list[Doubtful]) -> Reconciled:
+async def _ask_about(
+    pool: Pool, gateways: Mapping[str, Gateway], payments: list[Doubtful], by: Actor | None
+) -> Reconciled:
     done = Reconciled(asked=len(payments))
     turns = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def ask(payment: Doubtful) -> None:
         async with turns:
-            outcome = await _reconcile(pool, gateways, payment)
+            outcome = await _reconcile(pool, gateways, payment, by)
         ASKED.labels(outcome).inc()
         setattr(done, outcome, getattr(done, outcome) + 1)
 
@@ -216,16 +224,16 @@ async def _ask_about(pool: Pool, gateways: Mapping[str, Gateway], payments: list
     return done
 
 
-async def _reconcile(pool: Pool, gateways: Mapping[str, Gateway], payment: Doubtful) -> str:
+async def _reconcile(pool: Pool, gateways: Mapping[str, Gateway], payment: Doubtful, by: Actor | None) -> str:
     """What asking came to: the name of a field of `Reconciled`."""
     gateway = gateways.get(payment.gateway)
     if gateway is None:
         return "unanswered"
     if payment.session_id is None:
-        return await _give_up_opening(pool, payment)
+        return await _give_up_opening(pool, payment, by)
     try:
         if payment.status in {"AUTHORISED", "VOIDING"}:
-            await settle_authorisation(pool, gateways, payment.show_id, payment.id)
+            await settle_authorisation(pool, gateways, payment.show_id, payment.id, by=by)
             return "mended"
         close = payment.over and payment.status == "OPEN"
         standing = await (gateway.close if close else gateway.fetch)(payment.session_id)
@@ -234,7 +242,7 @@ async def _reconcile(pool: Pool, gateways: Mapping[str, Gateway], payment: Doubt
         return "unanswered"
     except UnknownSessionError:
         return await _keep_issue(pool, payment, "unknown_session", "the gateway knows no such session")
-    return await _compare(pool, payment, standing)
+    return await _compare(pool, payment, standing, by)
 
 
 _SAME: Final[Mapping[str, frozenset[SessionState]]] = {
@@ -248,7 +256,7 @@ _SAME: Final[Mapping[str, frozenset[SessionState]]] = {
 }
 
 
-async def _compare(pool: Pool, payment: Doubtful, standing: Standing) -> str:
+async def _compare(pool: Pool, payment: Doubtful, standing: Standing, by: Actor | None) -> str:
     if (standing.amount, standing.currency) != (payment.amount, payment.currency):
         said = f"{standing.amount} {standing.currency} there, {payment.amount} {payment.currency} here"
         return await _keep_issue(pool, payment, "another_amount", said)
@@ -268,7 +276,7 @@ async def _compare(pool: Pool, payment: Doubtful, standing: Standing) -> str:
     )
     if event is None:
         return await _keep_issue(pool, payment, "still_open", "it is over here, and open there")
-    await settle(pool, event)
+    await settle(pool, event, by=by)
     log.info("payment mended", payment_id=str(payment.id), was=payment.status, said=standing.state)
     return "mended"
 
@@ -277,14 +285,18 @@ async def _compare(pool: Pool, payment: Doubtful, standing: Standing) -> str:
 _GIVE_UP = """
 UPDATE payment SET status = 'FAILED', settled_at = now()
  WHERE show_id = $1 AND id = $2 AND status = 'OPENING' AND session_id IS NULL
+RETURNING true
 """
 
 
-async def _give_up_opening(pool: Pool, payment: Doubtful) -> str:
+async def _give_up_opening(pool: Pool, payment: Doubtful, by: Actor | None) -> str:
     if not payment.over:
         return "agreed"
-    async with connection(pool) as conn:
-        await conn.execute(_GIVE_UP, payment.show_id, payment.id)
+    async with transaction(pool) as conn:
+        given_up = await conn.fetchval(_GIVE_UP, payment.show_id, payment.id)
+        if given_up and by is not None:
+            details = {"showId": str(payment.show_id), "bookingId": str(payment.booking_id), "event": "given up"}
+            await record(conn, by, mended(payment.id, details))
     return "mended"
 
 

@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from boxoffice.audit import Actor, mended, record
 from boxoffice.bookings.authorisation import authorised, let_go
 from boxoffice.bookings.automatic_refund import refund_whole_payment
 from boxoffice.bookings.books import LIVE, SET_ASIDE, Books, Effect
@@ -32,10 +33,16 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["processed", "duplicate", "ignored"]
 
 
-async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], None] = lambda _: None) -> Settled:
+async def settle(
+    pool: Pool,
+    event: GatewayEvent,
+    on_effect: Callable[[UUID], None] = lambda _: None,
+    by: Actor | None = None,
+) -> Settled:
     """Let a verified event take effect, once; never an error for what a gateway may legitimately repeat.
 
-    ``on_effect`` is told the show whose bookings changed, once that is committed.
+    ``on_effect`` is told the show whose bookings changed, once that is committed. Where somebody here has asked for it,
+    ``by`` whom is written down with the effect.
 
     Raises:
         asyncpg.PostgresError: the database failed; nothing took effect and the gateway must send again.
@@ -48,6 +55,9 @@ async def settle(pool: Pool, event: GatewayEvent, on_effect: Callable[[UUID], No
                 return await _keep_stray(conn, event)
             books = row(Books, found)
             settled = await _settle(conn, event, books)
+            if by is not None and settled.status == "processed":
+                details = {"showId": str(books.show_id), "bookingId": str(books.booking_id), "event": event.event_type}
+                await record(conn, by, mended(books.payment_id, details))
     except asyncpg.UniqueViolationError as error:
         # The same event came while this one waited for the lock: one of the two stays, this one changed nothing.
         if constraint_of(error) != "payment_event_pkey":

@@ -6,7 +6,7 @@ crash or beside a twin, asks again with the same key and gets the same session. 
 the session is in our books, and live there: one whose answer never came can have been paid by nobody.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +14,7 @@ import msgspec
 
 from boxoffice.errors import ConflictError
 from boxoffice.payments.gateway import Gateway, GatewayRefusedError, Session, SessionRequest
-from boxoffice.postgres.pool import Connection, Pool, Row, connection, row
+from boxoffice.postgres.pool import Connection, Pool, Row, connection, row, transaction
 
 
 class NotPayableError(ConflictError):
@@ -84,18 +84,27 @@ async def open_session(
     *,
     owner: UUID | None,
     return_url: str,
+    beside: Callable[[Connection, Payment], Awaitable[None]] | None = None,
 ) -> PaymentSession:
     """The booking's one live session: a new one at the ``preferred`` gateway, or the one that it has.
 
-    With ``owner``, only for a booking of theirs. The gateway sends the buyer back to ``return_url``.
+    With ``owner``, only for a booking of theirs. The gateway sends the buyer back to ``return_url``. What is to be
+    done in the transaction of a new session is ``beside``.
 
     Raises:
         NotPayableError: the booking is paid, ended, its time ran out, or there is none.
         GatewayDownError: the gateway does not answer; ask again.
         GatewayRefusedError: it will not open a session for this booking.
     """
-    async with connection(pool) as conn:
-        payment = await _reserve(conn, preferred, booking_id, owner)
+    if beside is None:
+        # The statement is its own transaction.
+        async with connection(pool) as conn:
+            payment = await _reserve(conn, preferred, booking_id, owner)
+    else:
+        async with transaction(pool) as conn:
+            payment = await _reserve(conn, preferred, booking_id, owner)
+            if await conn.fetchval(_RESERVED_HERE, payment.show_id, payment.id):
+                await beside(conn, payment)
     if payment.session_id is None:
         payment = await _ask(pool, gateways[payment.gateway], payment, return_url)
     # Given up or settled while the gateway was slow: nobody is sent there any more.
@@ -118,6 +127,12 @@ async def _reserve(conn: Connection, preferred: str, booking_id: UUID, owner: UU
     if found is None:
         raise NotPayableError("only a booking that is PENDING, and has time left, can be paid")
     return row(Payment, found)
+
+
+# Whether a payment was reserved by this very transaction.
+_RESERVED_HERE = """
+SELECT xmin = pg_current_xact_id()::xid FROM payment WHERE show_id = $1 AND id = $2
+"""
 
 
 async def _ask(pool: Pool, gateway: Gateway, payment: Payment, return_url: str) -> Payment:

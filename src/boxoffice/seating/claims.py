@@ -30,19 +30,12 @@ import asyncpg
 import msgspec
 import structlog
 
-from boxoffice.errors import KeyReusedError, UnavailableError
+from boxoffice.audit import Actor
+from boxoffice.errors import UnavailableError
 from boxoffice.idempotency import Claim, Outcome
 from boxoffice.postgres.pool import Pool, connection, constraint_of
 from boxoffice.seating.group_commit import GroupCommit
-from boxoffice.seating.refusals import (
-    ForeignSeatsError,
-    OutcomeUnknownError,
-    RepeatedSeatsError,
-    SeatLimitError,
-    SeatsTakenError,
-    ShowBegunError,
-    ShowNotFoundError,
-)
+from boxoffice.seating.refusals import RepeatedSeatsError, refusal
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +69,8 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     """None: a hold."""
     length: timedelta
     key: Claim | None
+    by: Actor | None
+    """Staff who act for the buyer."""
 
 
 class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,8 +209,24 @@ _GRANT: Final = f""", leased AS (
      ORDER BY g.caller_id, g.key
 )"""
 
+# What staff take for others is written down for the audit log; $12 who acts, as JSON, or null: a buyer.
+_AUDIT: Final = """, audited AS (
+    INSERT INTO audit_entry (actor_id, actor_role, actor_email, action, subject_kind, subject_id, details, request_id,
+                             address)
+    SELECT (by.who ->> 'userId')::uuid, by.who ->> 'role', a.email,
+           CASE WHEN g.booking_id IS NULL THEN 'seats.hold' ELSE 'booking.make' END,
+           CASE WHEN g.booking_id IS NULL THEN 'account' ELSE 'booking' END, coalesce(g.booking_id, g.user_id),
+           jsonb_build_object('userId', g.user_id, 'showId', g.show_id, 'showSeatIds',
+                              ARRAY(SELECT w.seat_id FROM wanted w WHERE w.n = g.n)),
+           by.who ->> 'requestId', by.who ->> 'address'
+      FROM granted g
+      JOIN (SELECT n, who::jsonb AS who FROM unnest($12::text[]) WITH ORDINALITY AS u (who, n)) by ON by.n = g.n
+      LEFT JOIN account a ON a.id = (by.who ->> 'userId')::uuid
+     WHERE by.who IS NOT NULL
+)"""
+
 # One row a request, in order.
-CLAIM: Final = f"""{_LOOK}{_LOCK}{_GRANT}
+_ANSWER: Final = """
 SELECT CASE WHEN looked.verdict <> 'claimable' THEN looked.verdict
             WHEN answer.n IS NOT NULL THEN 'claimed'
             WHEN EXISTS (SELECT FROM locked WHERE locked.n = looked.n) THEN 'taken'
@@ -234,6 +245,9 @@ SELECT CASE WHEN looked.verdict <> 'claimable' THEN looked.verdict
                FROM leased GROUP BY n) leases ON leases.n = looked.n
  ORDER BY looked.n
 """
+CLAIM: Final = f"{_LOOK}{_LOCK}{_GRANT}{_ANSWER}"
+# The same for a batch with requests of staff for others: no other batch has a part of this to carry.
+CLAIM_BY_STAFF: Final = f"{_LOOK}{_LOCK}{_GRANT}{_AUDIT}{_ANSWER}"
 
 
 class Claims:
@@ -247,8 +261,10 @@ class Claims:
         self._on_leased = on_leased
         self._group: GroupCommit[_Request, _Verdict] = GroupCommit(self._run, apart=_key_of)
 
-    async def hold(self, wanted: SeatsWanted, *, length: timedelta, key: Claim | None) -> Outcome:
-        """Hold all the seats for ``length``, renewing those already held, or none.
+    async def hold(
+        self, wanted: SeatsWanted, *, length: timedelta, key: Claim | None, by: Actor | None = None
+    ) -> Outcome:
+        """Hold all the seats for ``length``, renewing those already held, or none; ``by`` staff for the buyer.
 
         Raises:
             ShowNotFoundError, ShowBegunError: the show cannot be held seats of.
@@ -259,16 +275,22 @@ class Claims:
             OverloadedError: too many wait; nothing was done.
             OutcomeUnknownError: the database went away before it answered.
         """
-        return await self._claim(_Request(wanted=wanted, booking_id=None, length=length, key=key))
+        return await self._claim(_Request(wanted=wanted, booking_id=None, length=length, key=key, by=by))
 
     async def book(
-        self, wanted: SeatsWanted, *, booking_id: UUID, time_to_pay: timedelta, key: Claim | None
+        self,
+        wanted: SeatsWanted,
+        *,
+        booking_id: UUID,
+        time_to_pay: timedelta,
+        key: Claim | None,
+        by: Actor | None = None,
     ) -> Outcome:
         """Put all the seats, free or held by this buyer, into one new unpaid booking, or none.
 
         Raises: as `hold`.
         """
-        return await self._claim(_Request(wanted=wanted, booking_id=booking_id, length=time_to_pay, key=key))
+        return await self._claim(_Request(wanted=wanted, booking_id=booking_id, length=time_to_pay, key=key, by=by))
 
     async def _claim(self, request: _Request) -> Outcome:
         named = Counter(request.wanted.seat_ids)
@@ -277,7 +299,7 @@ class Claims:
             raise RepeatedSeatsError("a seat is named twice", showSeatIds=twice)
         verdict = await self._group.submit(request)
         if verdict.outcome not in {"claimed", "replayed"}:
-            raise _refusal(verdict, request.wanted)
+            raise refusal(verdict.outcome, request.wanted.show_id, verdict.in_the_way, LIVE_SEATS_MAX)
         return Outcome(answer=verdict.answer, replayed=verdict.outcome == "replayed")
 
     async def _run(self, batch: Sequence[_Request]) -> Sequence[_Verdict | None]:
@@ -308,8 +330,12 @@ class Claims:
         return verdicts
 
     async def _execute(self, batch: Sequence[_Request]) -> list[_Verdict]:
+        by = [request.by and msgspec.json.encode(request.by).decode() for request in batch]
         async with connection(self._pool) as conn:
-            found = await conn.fetch(CLAIM, *_columns(batch))
+            if any(by):
+                found = await conn.fetch(CLAIM_BY_STAFF, *_columns(batch), by)
+            else:
+                found = await conn.fetch(CLAIM, *_columns(batch))
         return [_verdict(record) for record in found]
 
 
@@ -366,19 +392,3 @@ def _leases(request: _Request, verdict: _Verdict) -> list[Lease]:
 def _key_of(request: _Request) -> tuple[UUID, str] | None:
     """Two requests with one key meet in the database only if they do not come in one statement."""
     return None if request.key is None else (request.key.caller_id, request.key.key)
-
-
-def _refusal(verdict: _Verdict, wanted: SeatsWanted) -> Exception:
-    seats = {} if verdict.in_the_way is None else {"showSeatIds": verdict.in_the_way}
-    refusals: dict[str, Exception] = {
-        "unknown": OutcomeUnknownError("the database went away before it answered", retry_after_s=2),
-        "key_reused": KeyReusedError("this Idempotency-Key was used before, with another request"),
-        "unknown_show": ShowNotFoundError(f"there is no show {wanted.show_id}"),
-        "show_begun": ShowBegunError("seats are sold until the show begins"),
-        "foreign_seats": ForeignSeatsError("some seats are not of this show", **seats),
-        "limit": SeatLimitError(
-            f"at most {LIVE_SEATS_MAX} seats held or unpaid a show; pay or release some", limit=LIVE_SEATS_MAX
-        ),
-        "taken": SeatsTakenError("someone else was faster", **seats),
-    }
-    return refusals[verdict.outcome]

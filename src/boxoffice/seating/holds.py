@@ -61,10 +61,9 @@ SELECT count(*) FROM released
 """
 
 
-async def release_holds(pool: Pool, user_id: UUID, *, show_id: UUID | None, seat_ids: list[UUID] | None) -> int:
+async def release_holds(conn: Connection, user_id: UUID, *, show_id: UUID | None, seat_ids: list[UUID] | None) -> int:
     """Give back the buyer's holds (in a show, of certain seats, or all); how many were given back."""
-    async with transaction(pool) as conn:
-        return await conn.fetchval(_RELEASE, user_id, show_id, seat_ids) or 0
+    return await conn.fetchval(_RELEASE, user_id, show_id, seat_ids) or 0
 
 
 # Clears the names off lapsed leases of shows that are not over. The seats have been free since: this only tidies.

@@ -14,7 +14,6 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
-import structlog
 from litestar import Litestar, Request
 from litestar.datastructures import Headers
 from litestar.types import HTTPScope, Message, Receive, Scope, Send
@@ -23,13 +22,14 @@ from boxoffice.accounts import Caller
 from boxoffice.errors import BoxOfficeError, TooSlowError, UnidentifiedError
 from boxoffice.idempotency import KEY_LENGTH_MAX, Outcome
 from boxoffice.web.admission import Admission, kind_of
-from boxoffice.web.api.bookings import BookingRequest, HoldRequest, do_book, do_hold, do_read
+from boxoffice.web.api.bookings import BookingRequest, do_book, do_read
+from boxoffice.web.api.holds import HoldRequest, do_hold
 from boxoffice.web.api.payments import InitiateRequest, do_initiate
 from boxoffice.web.api.seats import answer_map
 from boxoffice.web.api.webhooks import BUILT_IN, hear
 from boxoffice.web.errors import EXCEPTION_HANDLERS, PROBLEM_TYPE, on_box_office_error, on_unexpected
 from boxoffice.web.limits import CHANGES
-from boxoffice.web.observe import ShownMaps, record, request_id_of
+from boxoffice.web.observe import ShownMaps, begin, record
 from boxoffice.web.office import Office
 from boxoffice.web.once import REPLAYED_HEADER
 from boxoffice.web.ready import Header, send_whole
@@ -103,9 +103,7 @@ class HotWeb:
         if act is None:
             await self.app(scope, _again(read, receive) if read else receive, send)
             return
-        request_id = request_id_of(scope)
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        request_id = begin(scope)
         try:
             status, headers, body = await act()
         except Exception as error:  # noqa: BLE001  (told as the framework would)

@@ -5,6 +5,7 @@ import itertools
 import os
 import re
 import time
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from typing import Final
 from uuid import uuid4
@@ -30,6 +31,9 @@ SHOWN_SECONDS: Final = Counter(
 ADD_UP_S: Final = 0.1
 """How late the metrics may be told of maps that were at hand."""
 
+SCOPE: Final[ContextVar[Scope | None]] = ContextVar("scope", default=None)
+"""The request that is being answered, for those who are told only what it asks for."""
+
 log = structlog.get_logger("boxoffice.request")
 
 
@@ -41,9 +45,7 @@ class ObserveMiddleware(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Wrap one request."""
         began = time.perf_counter()
-        request_id = request_id_of(scope)
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        request_id = begin(scope)
 
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -53,6 +55,15 @@ class ObserveMiddleware(ASGIMiddleware):
             await send(message)
 
         await next_app(scope, receive, observed)
+
+
+def begin(scope: Scope) -> str:
+    """Log under the request's id from now on, and know where the request came from; returns the id."""
+    request_id = request_id_of(scope)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    SCOPE.set(scope)
+    return request_id
 
 
 def request_id_of(scope: Scope) -> str:

@@ -15,11 +15,13 @@ from litestar.template.config import TemplateConfig
 
 from boxoffice.accounts import Caller
 from boxoffice.web.api import (
+    audit,
     auth,
     best_seats,
     bookings,
     contact,
     health,
+    holds,
     movies,
     payments,
     refunds,
@@ -68,6 +70,7 @@ API_ROUTES: Final = [
     *shows.ROUTES,
     *seats.ROUTES,
     *best_seats.ROUTES,
+    *holds.ROUTES,
     *bookings.ROUTES,
     *payments.ROUTES,
     *refunds.ROUTES,
@@ -75,6 +78,7 @@ API_ROUTES: Final = [
     *tickets.ROUTES,
     *contact.ROUTES,
     *fake_checkout.ROUTES,
+    *audit.ROUTES,
 ]
 PAGE_ROUTES: Final = [
     *home.ROUTES,

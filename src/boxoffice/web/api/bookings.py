@@ -1,18 +1,19 @@
-"""Holding, booking, cancelling."""
+"""Booking, reading bookings, cancelling."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
-from litestar import Response, delete, get, patch, post
+from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import Body as BodyOf
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec import Meta
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller, Role
+from boxoffice.audit import Action
 from boxoffice.bookings.cancellation import NotCancellableError, cancel_booking
 from boxoffice.bookings.creation import make_booking
 from boxoffice.bookings.reading import (
@@ -32,25 +33,14 @@ from boxoffice.bookings.states import BookingStatus
 from boxoffice.catalog.paging import BadCursorError, Page, encode
 from boxoffice.errors import (
     ForbiddenError,
-    KeyReusedError,
     MalformedError,
     UnidentifiedError,
 )
 from boxoffice.idempotency import Outcome
 from boxoffice.postgres.pool import connection, transaction
 from boxoffice.seating.claims import SeatsWanted
-from boxoffice.seating.group_commit import OverloadedError
-from boxoffice.seating.holds import release_holds
-from boxoffice.seating.refusals import (
-    ForeignSeatsError,
-    OrphanSeatError,
-    OutcomeUnknownError,
-    RepeatedSeatsError,
-    SeatLimitError,
-    SeatsTakenError,
-    ShowBegunError,
-    ShowNotFoundError,
-)
+from boxoffice.web.acting import actor_for, note_of_booking
+from boxoffice.web.api.holds import CLAIM_PROBLEMS
 from boxoffice.web.api.picks import PickWarning, left_alone, remembering, warned
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import (
@@ -69,137 +59,6 @@ from boxoffice.web.fields import PAGE_LIMIT_DEFAULT, PRINTABLE, Body, Cursor, Li
 from boxoffice.web.identity import on_behalf_of, signed_in
 from boxoffice.web.office import Office
 from boxoffice.web.once import IdempotencyKey, answer, one_key
-
-CLAIM_PROBLEMS = problems(
-    MalformedError,
-    RepeatedSeatsError,
-    ForeignSeatsError,
-    UnidentifiedError,
-    ForbiddenError,
-    ShowNotFoundError,
-    SeatsTakenError,
-    SeatLimitError,
-    OrphanSeatError,
-    ShowBegunError,
-    KeyReusedError,
-    OverloadedError,
-    OutcomeUnknownError,
-)
-
-
-class HoldRequest(Body, frozen=True, kw_only=True):
-    """Seats to hold; ``userId`` is the caller's own, or anybody's for staff."""
-
-    show_id: UUID
-    show_seat_ids: SeatIds
-    user_id: UUID | None = None
-
-
-class Hold(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A seat held until then."""
-
-    seat_id: UUID
-    expires_at: datetime
-
-
-class Held(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The seats held; ``expiresIn`` in seconds, for a hold taken anew."""
-
-    success: bool
-    holds: list[Hold]
-    expires_in: float
-    warnings: list[PickWarning] | msgspec.UnsetType = msgspec.UNSET
-    """Only where there is one."""
-
-
-_HOLD_REQUEST: Final = HoldRequest(show_id=SHOW_ID, show_seat_ids=[SEAT_A1, SEAT_A2])
-_HELD_UNTIL: Final = datetime(2030, 1, 31, 12, 5, tzinfo=UTC)
-_HELD: Final = Held(
-    success=True,
-    holds=[Hold(seat_id=SEAT_A1, expires_at=_HELD_UNTIL), Hold(seat_id=SEAT_A2, expires_at=_HELD_UNTIL)],
-    expires_in=300,
-)
-
-
-@post(
-    "/bookings/hold-seats",
-    operation_id="holdSeats",
-    summary="Hold seats for five minutes",
-    tags=["bookings"],
-    guards=[signed_in],
-    status_code=201,
-    responses={201: answers(Held, _HELD, "The seats are held.")} | CLAIM_PROBLEMS,
-)
-async def hold(
-    office: NamedDependency[Office],
-    caller: NamedDependency[Caller],
-    data: Annotated[HoldRequest, BodyOf(examples=[example(_HOLD_REQUEST)])],
-    idempotency_key: IdempotencyKey = None,
-) -> Response[Held]:
-    """All of the seats, or none.
-
-    Adds to what the caller holds; a seat held already is renewed, up to 15 minutes from when it was first taken.
-    Where seats would be left alone that hardly anybody buys, the answer has `warnings`, or, by the house's rule, the
-    hold is refused with `orphan_seat`.
-    """
-    return answer(await do_hold(office, caller, data, idempotency_key), 201)
-
-
-async def do_hold(office: Office, caller: Caller, data: HoldRequest, key_header: str | None) -> Outcome:
-    """What the operation does, whichever way it was reached (`boxoffice.web.hot`)."""
-    wanted = SeatsWanted(show_id=data.show_id, user_id=on_behalf_of(caller, data.user_id), seat_ids=data.show_seat_ids)
-    key = idempotency.claim(caller.user_id, key_header, "hold", wanted)
-    alone = await left_alone(office, caller, wanted, key)
-    held = await office.claims.hold(wanted, length=office.settings.seat_hold, key=remembering(key, alone))
-    return warned(held, alone)
-
-
-class Released(msgspec.Struct, frozen=True, kw_only=True):
-    """How many holds were given back."""
-
-    released: int
-
-
-@delete(
-    "/bookings/holds/{user_id:str}",
-    operation_id="releaseHolds",
-    summary="Give held seats back",
-    tags=["bookings"],
-    guards=[signed_in],
-    status_code=200,
-    responses={200: answers(Released, Released(released=2), "How many holds were given back.")}
-    | problems(MalformedError, UnidentifiedError, ForbiddenError),
-)
-async def release(
-    office: NamedDependency[Office],
-    caller: NamedDependency[Caller],
-    user_id: FromPath[UUID],
-    show_id: Annotated[
-        UUID | None, QueryParameter(name="showId", required=False, description="Only holds in this show.")
-    ] = None,
-    show_seat_ids: Annotated[
-        list[str] | None,
-        QueryParameter(name="showSeatIds", required=False, max_items=100, description="Repeated, or one with commas."),
-    ] = None,
-) -> Released:
-    """The holds in a show, of certain seats, or all. Seats in a booking stay: cancel it instead."""
-    seat_ids = None if show_seat_ids is None else parse_seat_ids(show_seat_ids)
-    whose = on_behalf_of(caller, user_id)
-    released = await release_holds(office.pool, whose, show_id=show_id, seat_ids=seat_ids)
-    office.hot_maps.changed_holds_of(whose)
-    return Released(released=released)
-
-
-def parse_seat_ids(texts: list[str]) -> list[UUID]:
-    """The ids in ``showSeatIds`` of a query: repeated, or one with commas.
-
-    Raises:
-        MalformedError: they are no UUIDs.
-    """
-    try:
-        return [UUID(one.strip()) for text in texts for one in text.split(",") if one.strip()]
-    except ValueError as error:
-        raise MalformedError("showSeatIds: UUIDs, please", errors={"showSeatIds": "not UUIDs"}) from error
 
 
 class BookingRequest(Body, frozen=True, kw_only=True):
@@ -308,7 +167,8 @@ async def do_book(office: Office, caller: Caller, data: BookingRequest, key_head
     key = idempotency.claim(caller.user_id, one_key(key_header, data.idempotency_key), "book", wanted)
     alone = await left_alone(office, caller, wanted, key)
     key = remembering(key, alone)
-    booked = await make_booking(office.claims, wanted, time_to_pay=office.settings.booking_expiry, key=key)
+    by = actor_for(office, caller, wanted.user_id)
+    booked = await make_booking(office.claims, wanted, time_to_pay=office.settings.booking_expiry, key=key, by=by)
     return warned(booked, alone)
 
 
@@ -377,7 +237,8 @@ async def cancel(
     """Frees its seats at once; cancelling again changes nothing. A paid booking is refunded instead."""
     async with transaction(office.pool) as conn:
         show_id = await locate_booking(conn, booking_id, owner=owner(caller))
-        await cancel_booking(conn, show_id, booking_id)
+        if await cancel_booking(conn, show_id, booking_id):
+            await note_of_booking(conn, office, caller, Action.CANCEL, show_id, booking_id)
         cancelled = await find_booking(conn, booking_id, owner=None)
     office.hot_maps.changed(show_id)
     return cancelled
@@ -388,4 +249,4 @@ def owner(caller: Caller) -> UUID | None:
     return None if caller.is_at_least(Role.STAFF) else caller.user_id
 
 
-ROUTES = [hold, release, book, one_booking, bookings_of, cancel]
+ROUTES = [book, one_booking, bookings_of, cancel]

@@ -10,10 +10,12 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from boxoffice.accounts import Caller
+from boxoffice.audit import Action
 from boxoffice.bookings.reading import BookingNotFoundError, locate_booking
 from boxoffice.errors import MalformedError, UnidentifiedError
 from boxoffice.mail.contact import EMAIL_LENGTH_MAX, Contact, contact_of, set_contact
 from boxoffice.postgres.pool import transaction
+from boxoffice.web.acting import note_of_booking
 from boxoffice.web.api.bookings import owner
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import answers, example
@@ -55,6 +57,7 @@ async def put_contact(
     async with transaction(office.pool) as conn:
         show_id = await locate_booking(conn, booking_id, owner=owner(caller))
         await set_contact(conn, show_id, booking_id, email=data.email, locale=data.locale)
+        await note_of_booking(conn, office, caller, Action.SET_CONTACT, show_id, booking_id)
         return await contact_of(conn, show_id, booking_id)
 
 

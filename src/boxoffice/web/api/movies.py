@@ -10,6 +10,7 @@ from litestar.params import FromPath
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller
+from boxoffice.audit import Action
 from boxoffice.catalog.movies import (
     Movie,
     MovieChanges,
@@ -22,7 +23,8 @@ from boxoffice.catalog.movies import (
 )
 from boxoffice.catalog.paging import BadCursorError, Page, encode
 from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, UnidentifiedError
-from boxoffice.postgres.pool import connection, transaction
+from boxoffice.postgres.pool import Connection, connection, transaction
+from boxoffice.web.acting import actor, noted
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import answers, example
 from boxoffice.web.fields import PAGE_LIMIT_DEFAULT, Cursor, Limit
@@ -104,7 +106,12 @@ async def add(
 ) -> Response[Movie]:
     """Takes the role `manager`."""
     key = idempotency.claim(caller.user_id, idempotency_key, "add movie", data)
-    return answer(await idempotency.once(office.pool, key, lambda conn: add_movie(conn, data)), 201)
+    who = actor(office, caller)
+
+    async def act(conn: Connection) -> Movie:
+        return await noted(conn, who, Action.ADD_MOVIE, add_movie(conn, data), data)
+
+    return answer(await idempotency.once(office.pool, key, act), 201)
 
 
 @patch(
@@ -118,12 +125,14 @@ async def add(
 )
 async def change(
     office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
     movie_id: FromPath[UUID],
     data: Annotated[MovieChanges, BodyOf(examples=[example(MovieChanges(rating="U", poster_url=None))])],
 ) -> Movie:
     """What is absent stays as it is; null empties. Shows that were made keep their times. Role `manager`."""
     async with transaction(office.pool) as conn:
-        return await change_movie(conn, movie_id, data)
+        changing = change_movie(conn, movie_id, data)
+        return await noted(conn, actor(office, caller), Action.CHANGE_MOVIE, changing, data)
 
 
 ROUTES = [list_all, find, add, change]

@@ -11,7 +11,8 @@ from litestar.params import Body as BodyOf
 from litestar.params import FromPath
 
 from boxoffice import idempotency
-from boxoffice.accounts import Caller
+from boxoffice.accounts import Caller, Role
+from boxoffice.audit import Action
 from boxoffice.bookings.reading import BookingNotFoundError, find_booking, locate_booking
 from boxoffice.bookings.states import BookingStatus
 from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, UnidentifiedError
@@ -28,7 +29,8 @@ from boxoffice.payments.sessions import (
     list_payments,
     open_session,
 )
-from boxoffice.postgres.pool import connection
+from boxoffice.postgres.pool import Connection, connection
+from boxoffice.web.acting import note_of_booking
 from boxoffice.web.api.bookings import owner
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import (
@@ -110,6 +112,11 @@ async def do_initiate(office: Office, caller: Caller, data: InitiateRequest, key
 async def session_to_pay(office: Office, caller: Caller, booking_id: UUID) -> PaymentSession:
     """The one live session of a booking of the caller's; the gateway sends the buyer back to the booking's page."""
     whose = owner(caller)
+
+    async def sold_by_staff(conn: Connection, payment: Payment) -> None:
+        details = {"paymentId": str(payment.id), "amount": payment.amount, "currency": payment.currency}
+        await note_of_booking(conn, office, caller, Action.OPEN_PAYMENT, payment.show_id, booking_id, **details)
+
     try:
         return await open_session(
             office.pool,
@@ -118,6 +125,7 @@ async def session_to_pay(office: Office, caller: Caller, booking_id: UUID) -> Pa
             booking_id,
             owner=whose,
             return_url=f"{office.settings.base_url}/bookings/{booking_id}",
+            beside=sold_by_staff if caller.is_at_least(Role.STAFF) else None,
         )
     except NotPayableError:
         # One that is not the caller's is unknown to them, whatever its state.

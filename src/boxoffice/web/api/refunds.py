@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller
+from boxoffice.audit import Action
 from boxoffice.bookings.cancellation import (
     NotRefundableError,
     RefundChangedError,
@@ -29,7 +30,9 @@ from boxoffice.idempotency import Outcome
 from boxoffice.postgres.pool import Connection, connection
 from boxoffice.seating.refusals import ForeignSeatsError
 from boxoffice.settings import Settings
-from boxoffice.web.api.bookings import owner, parse_seat_ids
+from boxoffice.web.acting import note_of_booking
+from boxoffice.web.api.bookings import owner
+from boxoffice.web.api.holds import parse_seat_ids
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import BOOKING_ID, REFUND_ID, SEAT_A2, answers, example
 from boxoffice.web.fields import Body
@@ -192,7 +195,10 @@ async def do_refund(
 
     async def decide(conn: Connection) -> RefundDecision:
         shows.append(await locate_booking(conn, booking_id, owner=owner(caller)))
-        return await refund_booking(conn, shows[0], booking_id, seat_ids=seat_ids, policy=policy, expected=expected)
+        decided = await refund_booking(conn, shows[0], booking_id, seat_ids=seat_ids, policy=policy, expected=expected)
+        said = msgspec.to_builtins(decided)
+        await note_of_booking(conn, office, caller, Action.REFUND, shows[0], booking_id, **said)
+        return decided
 
     said = [booking_id, seat_ids] if expected is None else [booking_id, seat_ids, expected]
     key = idempotency.claim(caller.user_id, key_header, "refund", said)

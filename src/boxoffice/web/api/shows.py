@@ -11,6 +11,7 @@ from litestar.params import FromPath, Parameter, QueryParameter
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller
+from boxoffice.audit import Action
 from boxoffice.catalog.listing import ShowMovie, ShowScreen, ShowTheatre
 from boxoffice.catalog.movies import MovieNotFoundError
 from boxoffice.catalog.paging import BadCursorError, Page, encode
@@ -33,7 +34,8 @@ from boxoffice.catalog.shows import (
 )
 from boxoffice.catalog.theatres import ScreenNotFoundError
 from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, UnidentifiedError
-from boxoffice.postgres.pool import connection, transaction
+from boxoffice.postgres.pool import Connection, connection, transaction
+from boxoffice.web.acting import actor, noted
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import answers, example
 from boxoffice.web.fields import NO_NUL, PAGE_LIMIT_DEFAULT, Cursor, Limit
@@ -175,8 +177,12 @@ async def add(
     """
     key = idempotency.claim(caller.user_id, idempotency_key, "add show", data)
     gap = office.settings.cleanup_gap
-    done = await idempotency.once(office.pool, key, lambda conn: add_show(conn, data, cleanup_gap=gap))
-    return answer(done, 201)
+    who = actor(office, caller)
+
+    async def act(conn: Connection) -> Show:
+        return await noted(conn, who, Action.ADD_SHOW, add_show(conn, data, cleanup_gap=gap), data)
+
+    return answer(await idempotency.once(office.pool, key, act), 201)
 
 
 @patch(
@@ -198,6 +204,7 @@ async def add(
 )
 async def change(
     office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
     show_id: FromPath[UUID],
     data: Annotated[ShowChanges, BodyOf(examples=[example(ShowChanges(prices=Prices(vip=65_000)))])],
 ) -> Show:
@@ -206,7 +213,8 @@ async def change(
     New prices are for seats that nobody has booked. A show with bookings, paid or not, keeps its time.
     """
     async with transaction(office.pool) as conn:
-        changed = await change_show(conn, show_id, data)
+        changing = change_show(conn, show_id, data)
+        changed = await noted(conn, actor(office, caller), Action.CHANGE_SHOW, changing, data)
     office.hot_maps.changed(show_id)
     return changed
 

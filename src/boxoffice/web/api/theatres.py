@@ -1,8 +1,9 @@
 """Theatres and their screens."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
+import msgspec
 from litestar import Response, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import Body as BodyOf
@@ -10,6 +11,7 @@ from litestar.params import FromPath
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller
+from boxoffice.audit import Action
 from boxoffice.catalog.paging import BadCursorError, Page, encode
 from boxoffice.catalog.theatres import (
     BadLayoutError,
@@ -36,7 +38,8 @@ from boxoffice.catalog.theatres import (
     list_theatres,
 )
 from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, TooLargeError, UnidentifiedError
-from boxoffice.postgres.pool import connection, transaction
+from boxoffice.postgres.pool import Connection, connection, transaction
+from boxoffice.web.acting import actor, noted
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import answers, example
 from boxoffice.web.fields import PAGE_LIMIT_DEFAULT, Cursor, Limit
@@ -123,7 +126,12 @@ async def add(
 ) -> Response[Theatre]:
     """Takes the role `manager`. `timezone` is an IANA name: it says which day a show is on."""
     key = idempotency.claim(caller.user_id, idempotency_key, "add theatre", data)
-    return answer(await idempotency.once(office.pool, key, lambda conn: add_theatre(conn, data)), 201)
+    who = actor(office, caller)
+
+    async def act(conn: Connection) -> Theatre:
+        return await noted(conn, who, Action.ADD_THEATRE, add_theatre(conn, data), data)
+
+    return answer(await idempotency.once(office.pool, key, act), 201)
 
 
 @patch(
@@ -137,12 +145,14 @@ async def add(
 )
 async def change(
     office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
     theatre_id: FromPath[UUID],
     data: Annotated[TheatreChanges, BodyOf(examples=[example(TheatreChanges(name="Regal"))])],
 ) -> Theatre:
     """What is absent stays as it is. Takes the role `manager`."""
     async with transaction(office.pool) as conn:
-        return await change_theatre(conn, theatre_id, data)
+        changing = change_theatre(conn, theatre_id, data)
+        return await noted(conn, actor(office, caller), Action.CHANGE_THEATRE, changing, data)
 
 
 @get(
@@ -214,8 +224,13 @@ async def add_its_screen(
     40,000 seats in up to 4 MiB. Takes the role `manager`.
     """
     key = idempotency.claim(caller.user_id, idempotency_key, "add screen", [theatre_id, data])
-    done = await idempotency.once(office.pool, key, lambda conn: add_screen(conn, theatre_id, data))
-    return answer(done, 201)
+    who = actor(office, caller)
+
+    async def act(conn: Connection) -> Screen:
+        adding = add_screen(conn, theatre_id, data)
+        return await noted(conn, who, Action.ADD_SCREEN, adding, _said(theatre_id, data))
+
+    return answer(await idempotency.once(office.pool, key, act), 201)
 
 
 @patch(
@@ -239,6 +254,7 @@ async def add_its_screen(
 )
 async def change_its_screen(
     office: NamedDependency[Office],
+    caller: NamedDependency[Caller],
     theatre_id: FromPath[UUID],
     screen_id: FromPath[UUID],
     data: Annotated[ScreenChanges, BodyOf(examples=[example(ScreenChanges(name="Screen 1"))])],
@@ -248,7 +264,18 @@ async def change_its_screen(
     Takes the role `manager`.
     """
     async with transaction(office.pool) as conn:
-        return await change_screen(conn, theatre_id, screen_id, data)
+        changing = change_screen(conn, theatre_id, screen_id, data)
+        return await noted(conn, actor(office, caller), Action.CHANGE_SCREEN, changing, _said(theatre_id, data))
+
+
+def _said(theatre_id: UUID, data: ScreenDraft | ScreenChanges) -> dict[str, Any]:
+    """What was asked for, for the audit log; of the seats, how many: they can be tens of thousands."""
+    said: dict[str, Any] = {"theatreId": theatre_id}
+    if data.name is not msgspec.UNSET:
+        said["name"] = data.name
+    if data.rows is not msgspec.UNSET:
+        said["seats"] = sum(len(one.seats) for one in data.rows)
+    return said
 
 
 ROUTES = [

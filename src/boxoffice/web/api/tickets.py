@@ -17,6 +17,7 @@ from msgspec import Meta
 
 from boxoffice import idempotency
 from boxoffice.accounts import Caller
+from boxoffice.audit import Act, Action, Kind
 from boxoffice.bookings.reading import BookedMovie, BookedShow, BookedTheatre, BookingNotFoundError, Named
 from boxoffice.errors import ForbiddenError, KeyReusedError, MalformedError, UnidentifiedError
 from boxoffice.languages import Language, choose_language
@@ -33,6 +34,7 @@ from boxoffice.tickets.admission import (
 from boxoffice.tickets.codes import BadTicketCodeError, TicketedSeat, TicketKey, TicketKeys
 from boxoffice.tickets.issue import NoTicketsError, SeatOnTicket, ShowOnTicket, Ticket, Tickets, tickets_of
 from boxoffice.tickets.qr import qr_svg
+from boxoffice.web.acting import note
 from boxoffice.web.api.bookings import owner
 from boxoffice.web.documentation import NEEDS_NOTHING
 from boxoffice.web.errors import problems
@@ -262,7 +264,12 @@ async def check_in_ticket(
     ticket = office.ticket_keys.verify(data.code)
 
     async def admit(conn: Connection) -> Admission:
-        return await check_in(conn, ticket, by=caller.user_id, at_show=data.show_id)
+        admission = await check_in(conn, ticket, by=caller.user_id, at_show=data.show_id)
+        if admission.status == "admitted":
+            details = {"showId": str(ticket.show_id), "seatId": str(admission.seat.id)}
+            act = Act(action=Action.CHECK_IN, kind=Kind.BOOKING, subject_id=ticket.booking_id, details=details)
+            await note(conn, office, caller, act)
+        return admission
 
     key = idempotency.claim(caller.user_id, idempotency_key, "check-in", data)
     return answer(await idempotency.once(office.pool, key, admit), 200)

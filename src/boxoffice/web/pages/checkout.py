@@ -16,6 +16,7 @@ from litestar.response import Redirect
 from msgspec import Meta
 
 from boxoffice.accounts import Caller
+from boxoffice.audit import Action
 from boxoffice.bookings.cancellation import NotCancellableError, cancel_booking
 from boxoffice.bookings.reading import Booking, BookingNotFoundError, locate_booking, see_booking
 from boxoffice.errors import MalformedError
@@ -25,6 +26,7 @@ from boxoffice.payments.refunds import Refund, list_refunds
 from boxoffice.payments.sessions import NotPayableError
 from boxoffice.postgres.pool import Connection, connection, transaction
 from boxoffice.tickets.issue import Ticket, tickets_of
+from boxoffice.web.acting import note_of_booking
 from boxoffice.web.api.bookings import owner
 from boxoffice.web.api.payments import session_to_pay
 from boxoffice.web.fields import Body
@@ -126,9 +128,11 @@ async def cancel(request: PageRequest, office: NamedDependency[Office], booking_
     async with transaction(office.pool) as conn:
         show_id = await locate_booking(conn, booking_id, owner=_whose(request))
         try:
-            await cancel_booking(conn, show_id, booking_id)
+            cancelled = await cancel_booking(conn, show_id, booking_id)
         except NotCancellableError:
             return go(f"/bookings/{booking_id}")
+        if cancelled:
+            await note_of_booking(conn, office, caller_of(request), Action.CANCEL, show_id, booking_id)
     office.hot_maps.changed(show_id)
     return go(f"/bookings/{booking_id}")
 
@@ -176,6 +180,7 @@ async def _write_to(request: PageRequest, office: Office, booking_id: UUID, emai
         show_id = await locate_booking(conn, booking_id, owner=_whose(request))
         language = browser_of(request).language.code
         await set_contact(conn, show_id, booking_id, email=email.strip() or None, locale=language)
+        await note_of_booking(conn, office, caller_of(request), Action.SET_CONTACT, show_id, booking_id)
 
 
 async def _see(conn: Connection, office: Office, booking_id: UUID, whose: UUID | None) -> Seen:

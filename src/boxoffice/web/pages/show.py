@@ -21,12 +21,13 @@ from boxoffice.bookings.reading import unpaid_booking
 from boxoffice.catalog.layouts import screen_layout
 from boxoffice.catalog.listing import find_show
 from boxoffice.errors import BoxOfficeError, ConflictError, MalformedError
-from boxoffice.postgres.pool import connection
+from boxoffice.postgres.pool import connection, transaction
 from boxoffice.seating.best import Wish
 from boxoffice.seating.holds import HeldSeat, held_by, release_holds
 from boxoffice.seating.hot_map import HotMap
 from boxoffice.seating.refusals import SeatLimitError
-from boxoffice.web.api.bookings import BookingRequest, HoldRequest, do_book, do_hold
+from boxoffice.web.api.bookings import BookingRequest, do_book
+from boxoffice.web.api.holds import HoldRequest, do_hold
 from boxoffice.web.errors import status_of
 from boxoffice.web.fields import SEATS_A_REQUEST_MAX
 from boxoffice.web.office import Office
@@ -123,7 +124,8 @@ async def release(request: PageRequest, office: NamedDependency[Office], show_id
     caller = browser_of(request).caller
     if caller is not None:
         seats = await _named(request)
-        await release_holds(office.pool, caller.user_id, show_id=show_id, seat_ids=seats or None)
+        async with transaction(office.pool) as conn:
+            await release_holds(conn, caller.user_id, show_id=show_id, seat_ids=seats or None)
         office.hot_maps.changed(show_id)
     return await _done(request, office, show_id)
 

@@ -12,7 +12,7 @@ CREATE TABLE audit_entry (
     subject_id   uuid        NOT NULL,
     details      jsonb       NOT NULL DEFAULT '{}',
     request_id   text,       -- as in the log
-    address      text,       -- the network address that the request came from
+    address      text,       -- the network address that the request came from; of a command, user@machine
     CONSTRAINT audit_entry_pkey PRIMARY KEY (id)
 );
 CREATE INDEX audit_entry_at_idx ON audit_entry (at, id);
