@@ -46,10 +46,15 @@ MadeT = TypeVar("MadeT", bound=Made)
 
 
 async def noted(conn: Connection, who: Actor, action: Action, doing: Awaitable[MadeT], details: object) -> MadeT:
-    """What is made or changed of the catalogue, written down with it; ``details`` say what was asked for."""
+    """What is made or changed of the catalogue, written down with it.
+
+    ``details`` say what was asked for: where that is nothing, nothing was changed.
+    """
     made = await doing
-    kind = Kind(action.partition(".")[0])
-    await record(conn, who, Act(action=action, kind=kind, subject_id=made.id, details=msgspec.to_builtins(details)))
+    said = msgspec.to_builtins(details)
+    if said:
+        kind = Kind(action.partition(".")[0])
+        await record(conn, who, Act(action=action, kind=kind, subject_id=made.id, details=said))
     return made
 
 

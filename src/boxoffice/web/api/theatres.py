@@ -228,7 +228,7 @@ async def add_its_screen(
 
     async def act(conn: Connection) -> Screen:
         adding = add_screen(conn, theatre_id, data)
-        return await noted(conn, who, Action.ADD_SCREEN, adding, _said(theatre_id, data))
+        return await noted(conn, who, Action.ADD_SCREEN, adding, {"theatreId": theatre_id} | _said(data))
 
     return answer(await idempotency.once(office.pool, key, act), 201)
 
@@ -265,12 +265,12 @@ async def change_its_screen(
     """
     async with transaction(office.pool) as conn:
         changing = change_screen(conn, theatre_id, screen_id, data)
-        return await noted(conn, actor(office, caller), Action.CHANGE_SCREEN, changing, _said(theatre_id, data))
+        return await noted(conn, actor(office, caller), Action.CHANGE_SCREEN, changing, _said(data))
 
 
-def _said(theatre_id: UUID, data: ScreenDraft | ScreenChanges) -> dict[str, Any]:
+def _said(data: ScreenDraft | ScreenChanges) -> dict[str, Any]:
     """What was asked for, for the audit log; of the seats, how many: they can be tens of thousands."""
-    said: dict[str, Any] = {"theatreId": theatre_id}
+    said: dict[str, Any] = {}
     if data.name is not msgspec.UNSET:
         said["name"] = data.name
     if data.rows is not msgspec.UNSET:
