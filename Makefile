@@ -49,7 +49,7 @@ model: $(READY)         ## the box office against its model, at length
 
 .PHONY: spin spin-installed
 spin: export SPIN_LONG := 1
-spin: $(READY) spin-installed ## every interleaving of claims, payments and refunds, at length (some minutes, 4 GB)
+spin: $(READY) spin-installed ## every interleaving of claims, payments and refunds, at length (some twenty minutes, 7 GB)
 	$(BIN)/pytest -q -s tests/properties/test_interleavings.py $(ARGS)
 
 spin-installed:         ## the model checker Spin, and the compiler that it needs
