@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import hypothesis
 import make
 import pytest
 from fasteners import InterProcessLock
@@ -29,6 +30,12 @@ from boxoffice.postgres.roles import with_role
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
+
+# How long an example takes says how busy the machine is, and is no test's to judge.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def folder_of_run(controller_pid: int) -> Path:

@@ -114,7 +114,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_the_bytes_are_those_of_the_reference_after_any_course(
     dsn: str, steps: list[tuple[str, int, list[int]]]
 ) -> None:

@@ -14,7 +14,7 @@ import make
 import msgspec
 import pytest
 from documented import Operation, operations, read_document, request_examples
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxoffice.postgres.pool import Pool
@@ -307,7 +307,7 @@ async def test_any_json_at_all(caller: Caller, walked: list[Operation], pool: Po
     by_name = {operation.name: operation for operation in walked}
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=150, database=None)
     @given(name=st.sampled_from(["holdSeats", "book", "initiatePayment", "refundBooking"]), body=BODIES | JSON_VALUES)
     def whatever(name: str, body: Any) -> None:
         raw = json.dumps(body).encode("utf-8", "surrogatepass")

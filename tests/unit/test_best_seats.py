@@ -50,7 +50,7 @@ def measure(drawing: Drawn, seats: list[int]) -> tuple[int, int]:
 
 
 @given(halls(), st.integers(1, 10), TIERS)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_the_best_row_is_the_best_of_all_rows(drawing: Drawn, count: int, tier: str | None) -> None:
     hall, taken = drawing
     seats = offered(drawing, tier)
@@ -72,7 +72,7 @@ def test_the_best_row_is_the_best_of_all_rows(drawing: Drawn, count: int, tier: 
 
 
 @given(halls(CROWDED), st.integers(2, 10), TIERS)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_who_finds_no_row_is_split_no_further_than_needed(drawing: Drawn, count: int, tier: str | None) -> None:
     hall, taken = drawing
     seats = offered(drawing, tier)
@@ -86,7 +86,7 @@ def test_who_finds_no_row_is_split_no_further_than_needed(drawing: Drawn, count:
 
 
 @given(halls(CROWDED), st.integers(2, 8))
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 def test_one_behind_the_other_is_the_best_of_all_such(drawing: Drawn, count: int) -> None:
     hall, taken = drawing
     seats = offered(drawing, None)
@@ -113,7 +113,7 @@ def test_one_behind_the_other_is_the_best_of_all_such(drawing: Drawn, count: int
 
 
 @given(halls(), st.integers(1, 6))
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_who_asks_gets_one_place_for_a_wheelchair_and_company_beside_it(drawing: Drawn, count: int) -> None:
     hall, taken = drawing
     free = [i for i in range(len(hall)) if not taken[i]]

@@ -4,7 +4,7 @@ import re
 from uuid import UUID
 from xml.etree import ElementTree as ET
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from boxoffice.catalog.layouts import RowLayout, ScreenLayout, SeatPlace
@@ -38,7 +38,6 @@ def layouts(draw: st.DrawFn) -> ScreenLayout:
 
 
 @given(layouts())
-@settings(deadline=None)
 def test_every_seat_is_drawn_in_its_row_and_in_order(layout: ScreenLayout) -> None:
     drawing = HallDrawing(layout)
     now = [SeatNow(UUID(int=i), i if i % 2 else None, "free") for i in range(layout.total_seats)]
@@ -60,7 +59,6 @@ def test_every_seat_is_drawn_in_its_row_and_in_order(layout: ScreenLayout) -> No
 
 
 @given(layouts())
-@settings(deadline=None)
 def test_nothing_stands_outside_the_picture(layout: ScreenLayout) -> None:
     drawing = HallDrawing(layout)
     left, top, width, height = map(float, drawing.view_box.split())
@@ -72,7 +70,6 @@ def test_nothing_stands_outside_the_picture(layout: ScreenLayout) -> None:
 
 
 @given(layouts())
-@settings(deadline=None)
 def test_the_list_has_every_seat_under_its_row_its_tier_and_its_price(layout: ScreenLayout) -> None:
     drawing = HallDrawing(layout)
     now = [SeatNow(UUID(int=i), i % 3 or None, "sold") for i in range(layout.total_seats)]

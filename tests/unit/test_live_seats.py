@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from boxoffice.seating.live import Course, SeatsChanged, StartOver
@@ -37,7 +37,6 @@ def play(looks: list[tuple[int, list[int]]]) -> tuple[Course, dict[int, dict[UUI
 
 
 @given(LOOKS)
-@settings(deadline=None)
 def test_what_was_seen_and_what_was_missed_come_to_what_is(looks: list[tuple[int, list[int]]]) -> None:
     course, versions = play(looks)
     newest = max(versions)
@@ -55,7 +54,6 @@ def test_what_was_seen_and_what_was_missed_come_to_what_is(looks: list[tuple[int
 
 
 @given(LOOKS, st.none() | st.integers(-5, 50))
-@settings(deadline=None)
 def test_who_saw_what_we_did_not_starts_over(looks: list[tuple[int, list[int]]], last_seen: int | None) -> None:
     course, versions = play(looks)
 

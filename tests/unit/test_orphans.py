@@ -17,7 +17,7 @@ def seat(hall: Hall, name: str) -> int:
 
 
 @given(halls(), st.data())
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_what_is_left_alone_is_what_the_rule_says(drawing: Drawn, data: st.DataObject) -> None:
     hall, taken = drawing
     pick = data.draw(st.lists(st.integers(0, len(hall) - 1), unique=True, max_size=6))
@@ -26,7 +26,6 @@ def test_what_is_left_alone_is_what_the_rule_says(drawing: Drawn, data: st.DataO
 
 
 @given(halls())
-@settings(deadline=None)
 def test_whoever_sits_beside_whom_does_so_both_ways(drawing: Drawn) -> None:
     hall, _ = drawing
 
@@ -35,7 +34,7 @@ def test_whoever_sits_beside_whom_does_so_both_ways(drawing: Drawn) -> None:
 
 
 @given(halls(), st.integers(1, 6))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_what_is_advised_is_never_blamed(drawing: Drawn, count: int) -> None:
     hall, taken = drawing
     choice = best(hall, taken, Wish(count=count))
