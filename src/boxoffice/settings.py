@@ -169,7 +169,9 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         log_format=read.choice("LOG_FORMAT", ("console", "json"), "json" if environment == "production" else "console"),
     )
     if settings.refund_half_before > settings.refund_full_before:
-        raise SettingsError("REFUND_HALF_HOURS: no more than REFUND_FULL_HOURS, please")
+        if read.text("REFUND_HALF_HOURS", ""):
+            raise SettingsError("REFUND_HALF_HOURS: no more than REFUND_FULL_HOURS, please")
+        raise SettingsError("REFUND_FULL_HOURS: no less than REFUND_HALF_HOURS, please, which is 2 where it is not set")
     _refuse_half_a_gateway(settings)
     if settings.production:
         _refuse_weak_secret("SECRET_KEY", settings.secret_key)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from boxoffice.settings import (
@@ -201,6 +201,7 @@ def test_a_bad_value_is_refused_with_one_line_that_names_it(variable: str, value
 
 
 @given(st.text(min_size=1), st.sampled_from([name for name, (*_, bad) in VARIABLES.items() if bad]))
+@example("1", "REFUND_FULL_HOURS")
 def test_whatever_is_set_is_taken_or_refused_by_name(value: str, variable: str) -> None:
     try:
         from_environment({variable: value})
@@ -218,7 +219,8 @@ def test_all_workers_together_leave_room_in_a_database_as_it_comes(workers: int)
 
 
 def test_half_a_price_is_not_given_back_for_longer_than_all_of_it() -> None:
-    assert refusal({"REFUND_FULL_HOURS": "1"}).startswith("REFUND_HALF_HOURS: ")
+    assert refusal({"REFUND_FULL_HOURS": "1"}).startswith("REFUND_FULL_HOURS: ")
+    assert refusal({"REFUND_FULL_HOURS": "1", "REFUND_HALF_HOURS": "1.5"}).startswith("REFUND_HALF_HOURS: ")
 
 
 @pytest.mark.parametrize("secret", ["SECRET_KEY", "PAYMENT_WEBHOOK_SECRET"])
