@@ -40,6 +40,10 @@ bench-best: $(READY)    ## how long the best seats take, in halls of any size
 bench-short: $(READY)   ## that the benchmarks work, in under a minute; says nothing about speed
 	$(BIN)/python -m benchmarks --short $(ARGS)
 
+.PHONY: explore
+explore: $(READY)       ## what the suite tries with a few examples, the same each time: with others, and many more
+	$(BIN)/pytest -q -m hypothesis --hypothesis-profile explore $(ARGS)
+
 .PHONY: model
 # The suite holds 25 short courses of events against the model; this holds many long ones. MODEL_SEED=… repeats a run.
 model: export MODEL_EXAMPLES ?= 400

@@ -31,11 +31,12 @@ from boxoffice.settings import Settings
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
 
-# How long an example takes says how busy the machine is, and is no test's to judge.
-hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("any machine")
+# How long an example takes says how busy the machine is, and is no test's to judge. The suite tries the same examples
+# each time, so that what it says of a change is not luck; `make explore` tries others, and many more.
+_ANY_MACHINE = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("suite", _ANY_MACHINE, derandomize=True)
+hypothesis.settings.register_profile("explore", _ANY_MACHINE, max_examples=2000)
+hypothesis.settings.load_profile("suite")
 
 
 def folder_of_run(controller_pid: int) -> Path:

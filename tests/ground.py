@@ -3,6 +3,8 @@
 A module of its own, since several folders have a ``conftest``, and which of them that name means is chance.
 """
 
+import os
+import random
 from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,6 +12,17 @@ import httpx
 from litestar import Litestar
 
 from boxoffice.web.hot import HotWeb
+
+
+def chosen_seed(variable: str, *, long: bool) -> int:
+    """The seed of a test that goes another way each time: the one that ``variable`` sets, to bring a run back.
+
+    Else any in a long form, which explores. In the suite always the same: what it says of a change must not be luck.
+    """
+    given = os.environ.get(variable)
+    if given:
+        return int(given)
+    return random.SystemRandom().randrange(2**32) if long else 20_261_124
 
 
 def on_database(server: str, name: str) -> str:

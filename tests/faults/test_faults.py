@@ -6,7 +6,6 @@ which processes meet are the machine's). A short form is part of the suite; `mak
 
 import asyncio
 import os
-import random
 from contextlib import closing
 from pathlib import Path
 
@@ -27,11 +26,13 @@ from breakages import (
 )
 from crowd import Buyer, History
 from database import FAKETIME
+from ground import chosen_seed
 from judge import settle, violations
 from scene import Scene, bookers_of, connected, crowd_of, open_scene, put_on_shows, tell
 from watch import watching
 
 LONG = os.environ.get("FAULTS_LONG") == "1"
+SEED = chosen_seed("FAULTS_SEED", long=LONG)
 ROUNDS = int(os.environ.get("FAULTS_ROUNDS", "1"))
 CALM_S = 1.5
 RUNS: dict[str, list[Fault]] = {
@@ -56,10 +57,6 @@ RUNS: dict[str, list[Fault]] = {
         database_killed,
     ],
 }
-
-
-def chosen_seed() -> int:
-    return int(os.environ.get("FAULTS_SEED") or random.SystemRandom().randrange(2**32))
 
 
 async def run(name: str, faults: list[Fault], seed: int, keep: Path) -> None:
@@ -111,7 +108,7 @@ SELECT (SELECT count(*) FROM booking) AS bookings,
 
 @pytest.mark.skipif(LONG, reason="the long form has each fault by itself")
 async def test_nothing_is_lost_while_processes_die_and_lines_break(tmp_path: Path) -> None:
-    await run("short", [web_killed, lines_cut, jobs_killed, database_killed], chosen_seed(), tmp_path)
+    await run("short", [web_killed, lines_cut, jobs_killed, database_killed], SEED, tmp_path)
 
 
 @pytest.mark.skipif(not LONG, reason="make faults")
@@ -122,6 +119,6 @@ async def test_nothing_is_lost_whatever_breaks(tmp_path: Path, name: str, time_r
         pytest.skip("libfaketime is not installed")
     keep = Path(os.environ.get("FAULTS_KEEP") or tmp_path)
     try:
-        await run(name, RUNS[name], chosen_seed() + time_round, keep)
+        await run(name, RUNS[name], SEED + time_round, keep)
     except PermissionError as error:
         pytest.skip(str(error))

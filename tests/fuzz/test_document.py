@@ -6,7 +6,6 @@ form is part of the suite; `make fuzz` goes on for long, with every role.
 """
 
 import os
-import random
 import subprocess
 import sys
 from collections.abc import Generator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ground import chosen_seed
 from running import BOXOFFICE, Running, environment, started
 
 HERE = Path(__file__).parent
@@ -56,7 +56,7 @@ def token_of(url: str, role: str) -> str:
 
 @pytest.mark.parametrize("role", ["guest", "staff", "manager", "admin"] if LONG else ["guest", "manager"])
 def test_every_answer_is_one_that_the_document_tells(tmp_path: Path, role: str) -> None:
-    seed = os.environ.get("FUZZ_SEED") or str(random.SystemRandom().randrange(2**32))
+    seed = str(chosen_seed("FUZZ_SEED", long=LONG))
     how_much = ["--max-examples", "60"] if LONG else ["--max-examples", "3", "--phases", "examples,fuzzing,stateful"]
     how_much = [
         "--seed",

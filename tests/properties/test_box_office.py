@@ -6,7 +6,6 @@ failure prints the shortest course that Hypothesis found, with the blob that rep
 
 import asyncio
 import os
-import random
 from datetime import timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -14,6 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 import make
 from asking import DONE, SEVERAL, WHICH
+from ground import chosen_seed
 from house import House
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
@@ -196,7 +196,7 @@ def _again(request: httpx.Request) -> httpx.Request:
 
 
 def test_any_course_of_events_is_as_the_model_says(dsn: str) -> None:
-    chosen = int(os.environ.get("MODEL_SEED") or random.SystemRandom().randrange(2**32))
+    chosen = chosen_seed("MODEL_SEED", long="MODEL_EXAMPLES" in os.environ)
     examples, steps = int(os.environ.get("MODEL_EXAMPLES", "25")), int(os.environ.get("MODEL_STEPS", "40"))
     print(f"MODEL_SEED={chosen} MODEL_EXAMPLES={examples} MODEL_STEPS={steps}")  # noqa: T201  (to bring it back)
     # Whoever only wants to know whether there is a failure (tests/faults/mutations.py) need not wait for the shortest.
