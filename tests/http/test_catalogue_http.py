@@ -1,6 +1,7 @@
 """The catalogue over HTTP: who may, and what comes back."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -217,6 +218,14 @@ async def test_a_stadium_fits_and_twice_that_is_too_large(client: httpx.AsyncCli
     assert (await post(client, manager, path, {"name": "Stadium", "rows": rows}))["totalSeats"] == 40_000
     too_large = await post(client, manager, path, {"name": "x" * 5_000_000, "rows": []}, 413)
     assert too_large["code"] == "too_large"
+
+    async def without_a_length() -> AsyncGenerator[bytes]:
+        for _ in range(5):
+            yield b" " * 1_000_000
+
+    headers = manager.headers | {"Content-Type": "application/json"}
+    answer = await client.post(f"{API}{path}", content=without_a_length(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert (await post(client, manager, "/movies", MOVIE | {"synopsis": "x" * 70_000}, 413))["code"] == "too_large"
 
 
