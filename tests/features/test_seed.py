@@ -219,6 +219,7 @@ async def test_the_logins_work_and_a_changed_password_stays_changed(pool: Pool) 
 def test_the_welcome_names_everything_to_try() -> None:
     text = welcome("http://127.0.0.1:8001")
 
+    assert " http://127.0.0.1:8001/\n" in text
     assert "http://127.0.0.1:8001/api/docs" in text
     assert "http://127.0.0.1:8001/metrics" in text
     assert "python examples/buy_two_seats.py\n" in text

@@ -47,8 +47,8 @@ def welcome(base_url: str) -> str:
     return f"""
 [bold]The box office is open.[/bold]
 
-  Web        {base_url}/api/docs
-  API        {api}
+  Cinema     {base_url}/
+  API        {api}, documented at {base_url}/api/docs
   Metrics    {base_url}/metrics
 
 [bold]Logins[/bold]
@@ -56,12 +56,11 @@ def welcome(base_url: str) -> str:
 
 [bold]Three things to try[/bold], in another terminal
 
-  1. Buy two seats, step by step:
-     {_python()} examples/buy_two_seats.py{elsewhere}
+  1. Buy a ticket as a moviegoer does: open {base_url}/ in two windows, choose a show,
+     and see the seats that you tap in one taken in the other. Nobody is charged.
 
-  2. See what is on in Mumbai, and the seats of a show:
-     curl '{api}/shows?city=Mumbai&limit=3'
-     curl '{api}/seats/shows/SHOW_ID'
+  2. Buy two seats by the API, step by step:
+     {_python()} examples/buy_two_seats.py{elsewhere}
 
   3. Sign in as the manager and look at who you are:
      curl {api}/auth/login -H 'Content-Type: application/json' \\
