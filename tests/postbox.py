@@ -7,10 +7,15 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from typing import Any
+from uuid import UUID
 
 from aiosmtpd.smtp import SMTP
 
+from boxoffice.mail.mailer import Mailer
+from boxoffice.mail.outbox import SEND_MAIL
 from boxoffice.postgres.pool import Pool
+from boxoffice.tickets.post import Post
+from boxoffice.web.office import Office
 
 
 class Postbox:
@@ -55,6 +60,30 @@ def html_of(message: EmailMessage) -> str:
 
 def attachments_of(message: EmailMessage) -> dict[str, bytes]:
     return {str(one.get_filename()): _bytes(one.get_content()) for one in message.iter_attachments()}
+
+
+def post_for(pool: Pool, office: Office, mailer: Mailer) -> Post:
+    """What sends the letters of an office."""
+    return Post(
+        pool=pool,
+        mailer=mailer,
+        keys=office.ticket_keys,
+        base_url="https://box.example",
+        sender="Box office <tickets@box.example>",
+    )
+
+
+async def jobs(pool: Pool) -> list[tuple[UUID, UUID]]:
+    """The letters that are to be sent, by the queue: show and letter, oldest first."""
+    found = await pool.fetch("SELECT args FROM procrastinate_jobs WHERE task_name = $1 ORDER BY id", SEND_MAIL)
+    return [(UUID(one["args"]["show_id"]), UUID(one["args"]["mail_id"])) for one in found]
+
+
+async def deliver_all(pool: Pool, post: Post) -> None:
+    """What the worker does, twice: a job may run again."""
+    for _ in range(2):
+        for show_id, mail_id in await jobs(pool):
+            await post.send(show_id, mail_id)
 
 
 async def mails(pool: Pool) -> list[tuple[str, str]]:

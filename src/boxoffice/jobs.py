@@ -26,6 +26,7 @@ from boxoffice.bookings import expiry, reconciliation
 from boxoffice.bookings.authorisation import SETTLE_AUTHORISATION
 from boxoffice.bookings.capture import settle_authorisation
 from boxoffice.mail.outbox import MAIL_QUEUE, SEND_MAIL
+from boxoffice.mail.unpaid import forget_unpaid
 from boxoffice.payments.gateway import Gateway
 from boxoffice.payments.refunds import SEND_REFUND, send_refund
 from boxoffice.payments.webhooks import DELIVER_WEBHOOK
@@ -86,6 +87,12 @@ RECURRING: Final = (
         cron="30 3 * * *",
         why="no client repeats a request after that many days",
         run=lambda jobs: idempotency.forget_old(jobs.context.pool),
+    ),
+    Recurring(
+        name="mail.forget",
+        cron="45 3 * * *",
+        why="which mailboxes were written to is counted for a day, and is nobody's business after it",
+        run=lambda jobs: forget_unpaid(jobs.context.pool),
     ),
     Recurring(
         name="gateway.expire_sessions",

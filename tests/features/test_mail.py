@@ -8,12 +8,12 @@ import httpx
 import make
 import pytest
 from paper import Sheet, events_of
-from postbox import attachments_of, html_of, mails, text_of
+from postbox import attachments_of, deliver_all, html_of, jobs, mails, post_for, text_of
 
 from boxoffice.bookings.expiry import expire_lapsed
 from boxoffice.mail.fake import FakeMailer
 from boxoffice.mail.mailer import MailDownError, MailRefusedError
-from boxoffice.mail.outbox import SEND_MAIL, MailLeasedError
+from boxoffice.mail.outbox import MailLeasedError
 from boxoffice.postgres.pool import Pool
 from boxoffice.tickets.post import Post
 from boxoffice.web.office import Office
@@ -28,13 +28,7 @@ def mailer() -> FakeMailer:
 
 @pytest.fixture
 def post(pool: Pool, office: Office, mailer: FakeMailer) -> Post:
-    return Post(
-        pool=pool,
-        mailer=mailer,
-        keys=office.ticket_keys,
-        base_url="https://box.example",
-        sender="Box office <tickets@box.example>",
-    )
+    return post_for(pool, office, mailer)
 
 
 @pytest.fixture
@@ -45,18 +39,6 @@ async def buyer(client: httpx.AsyncClient) -> make.Buyer:
 @pytest.fixture
 async def show(pool: Pool) -> make.Show:
     return await make.show(pool)
-
-
-async def jobs(pool: Pool) -> list[tuple[UUID, UUID]]:
-    found = await pool.fetch("SELECT args FROM procrastinate_jobs WHERE task_name = $1 ORDER BY id", SEND_MAIL)
-    return [(UUID(one["args"]["show_id"]), UUID(one["args"]["mail_id"])) for one in found]
-
-
-async def deliver_all(pool: Pool, post: Post) -> None:
-    """What the worker does, twice: a job may run again."""
-    for _ in range(2):
-        for show_id, mail_id in await jobs(pool):
-            await post.send(show_id, mail_id)
 
 
 async def contact(client: httpx.AsyncClient, buyer: make.Buyer, booking_id: str, **body: Any) -> httpx.Response:

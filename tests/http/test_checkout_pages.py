@@ -84,30 +84,6 @@ async def test_pay_leads_to_one_session_however_often_it_is_pressed(visitor: Vis
     assert 'data-stage="to-pay"' in back.text
 
 
-async def test_the_tickets_go_where_the_buyer_says(visitor: Visitor, pool: Pool) -> None:
-    show = await make.show(pool)
-    booking_id = await visitor.book(show, *show.seats[:1])
-    contact = "SELECT email, locale FROM booking_contact WHERE booking_id = $1"
-
-    await visitor.get(f"/bookings/{booking_id}")
-    wrong = await visitor.post(f"/bookings/{booking_id}/pay", {"email": "asha@"})
-    assert wrong.status_code == 400
-    assert 'value="asha@"' in wrong.text
-    assert 'aria-invalid="true"' in wrong.text
-    assert await pool.fetchrow(contact, booking_id) is None
-
-    paid = await visitor.post(f"/bookings/{booking_id}/pay", {"email": " asha@example.com "})
-    assert paid.status_code == 303
-    kept = await pool.fetchrow(contact, booking_id)
-    assert kept is not None
-    assert dict(kept) == {"email": "asha@example.com", "locale": "en"}
-    assert 'value="asha@example.com"' in (await visitor.get(f"/bookings/{booking_id}")).text
-
-    # Pay stands in the list of bookings, too, without the field: what was said stays.
-    await visitor.post(f"/bookings/{booking_id}/pay")
-    assert await pool.fetchrow(contact, booking_id) == kept
-
-
 async def test_from_pay_to_the_ticket(visitor: Visitor, office: Office, pool: Pool) -> None:
     show = await make.show(pool)
     booking_id = await visitor.book(show, *show.seats[:2])

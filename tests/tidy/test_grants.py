@@ -23,6 +23,7 @@ ONLY_JOBS = (
     "mail.outbox._QUEUED",
     "mail.outbox._RELEASE",
     "mail.outbox._SETTLE",
+    "mail.unpaid.",
     "payments.fake_books._EXPIRE_LAPSED",
     "payments.ledger.",
     "payments.refunds._ACCEPT",

@@ -1,9 +1,9 @@
 """Which letters are to be sent: written down in the transaction that decides them, each once.
 
-`mail_once` sees to it that an occasion is told once, however often it is decided. Whoever sends a
-letter leases it first, and marks it afterwards. Between the server's word that it has taken a letter
-and our mark a process may die: then it is sent again, as the same letter, by its Message-ID. That is
-the one repetition that there can be, since no mail server shares our transactions.
+`mail_once` sees to it that an occasion is told once, however often it is decided; that tickets are there, once to
+each address that the buyer gives in turn. Whoever sends a letter leases it first, and marks it afterwards. Between the
+server's word that it has taken a letter and our mark a process may die: then it is sent again, as the same letter, by
+its Message-ID. That is the one repetition that there can be, since no mail server shares our transactions.
 """
 
 from collections.abc import Sequence
@@ -46,13 +46,15 @@ class Letter(Row, frozen=True, kw_only=True):
     refund_id: UUID | None
     overdue: bool
     """Whether it is older than `GIVEN_UP_AFTER_HOURS`, so that this is the last attempt."""
+    superseded: bool
+    """Whether the same is told in a later letter, to an address given since."""
 
 
 # Writes letters down, and has them sent, for those bookings that have somebody to write to, once each.
 _TELL: Final = f"""
 WITH told AS (
-    INSERT INTO mail (show_id, booking_id, occasion, refund_id)
-    SELECT b.show_id, b.id, $1, $4
+    INSERT INTO mail (show_id, booking_id, occasion, refund_id, address_no)
+    SELECT b.show_id, b.id, $1, $4, CASE WHEN $1 = 'CONFIRMED' THEN coalesce(c.address_no, 0) ELSE 0 END
       FROM unnest($2::uuid[], $3::uuid[]) AS about (show_id, booking_id)
       JOIN booking b ON b.show_id = about.show_id AND b.id = about.booking_id
       LEFT JOIN booking_contact c ON c.show_id = b.show_id AND c.booking_id = b.id
@@ -87,7 +89,10 @@ _CLAIM: Final = f"""
 UPDATE mail SET claimed_until = now() + interval '{LEASE_SECONDS} s', attempts = attempts + 1
  WHERE show_id = $1 AND id = $2 AND status = 'QUEUED' AND claimed_until <= now()
 RETURNING id, booking_id, occasion, refund_id,
-          created_at < now() - interval '{GIVEN_UP_AFTER_HOURS} hours' AS overdue
+          created_at < now() - interval '{GIVEN_UP_AFTER_HOURS} hours' AS overdue,
+          EXISTS (SELECT FROM mail later
+                   WHERE later.show_id = mail.show_id AND later.booking_id = mail.booking_id
+                     AND later.occasion = mail.occasion AND later.address_no > mail.address_no) AS superseded
 """
 _QUEUED: Final = """
 SELECT status = 'QUEUED' FROM mail WHERE show_id = $1 AND id = $2

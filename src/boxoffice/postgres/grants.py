@@ -53,6 +53,7 @@ GRANTS: Final[dict[str, tuple[str, str]]] = {
     "stray_event": ("INSERT", "INSERT"),
     "theatre": ("SELECT, INSERT, UPDATE", "SELECT"),
     "ticket_admission": ("SELECT, INSERT", "SELECT"),
+    "unpaid_mail": ("", "SELECT, INSERT, UPDATE, DELETE"),
 }
 
 # Sequences behind columns that say `nextval`; those of identity columns need no leave.

@@ -16,6 +16,7 @@ from boxoffice.languages import ENGLISH, LANGUAGES, Language
 from boxoffice.mail.contact import contact_of
 from boxoffice.mail.mailer import Mailer, MailRefusedError
 from boxoffice.mail.outbox import Letter, Occasion, claim_letter, release_letter, settle_letter
+from boxoffice.mail.unpaid import count_unpaid
 from boxoffice.payments.refunds import Refund, list_refunds
 from boxoffice.postgres.pool import Connection, Pool, connection
 from boxoffice.tickets import letters
@@ -65,14 +66,19 @@ class Post:
         """How the letter ended, and why if it was not sent."""
         if self.mailer is None:
             return "FAILED", "SMTP_URL is not set"
+        if letter.superseded:
+            return "DROPPED", "goes to an address given since"
         async with connection(self.pool) as conn:
             contact = await contact_of(conn, show_id, letter.booking_id)
             if contact.email is None:
                 return "DROPPED", "nobody to write to"
             language = LANGUAGES.get(contact.locale, ENGLISH)
             told = await self._read(conn, show_id, letter)
-        if told is None:
-            return "DROPPED", "no longer so"
+            if told is None:
+                return "DROPPED", "no longer so"
+            if letter.occasion == Occasion.EXPIRED and not await count_unpaid(conn, contact.email, letter.id):
+                log.warning("letter left out: its mailbox has had enough today", mail_id=str(letter.id))
+                return "DROPPED", "the mailbox has had enough of what nobody paid for today"
         # In a thread, since drawing the sheet takes 0.1 to 0.2 s.
         message = await asyncio.to_thread(self._write, told, letter, language, contact.email)
         await self.mailer.send(message)

@@ -71,6 +71,7 @@ EXAMPLE_MEMBERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "booking_not_cancellable": {"bookingStatus": "CONFIRMED"},
     "booking_not_refundable": {"bookingStatus": "PENDING"},
     "refund_window_closed": {"refundPercentage": 0},
+    "contact_addresses_used_up": {"limit": 5},
     "booking_without_tickets": {"bookingStatus": "PENDING"},
     "seats_admitted": {"showSeatIds": ["6b1f0c52-8d4e-4f3a-9c77-3e2d1a0b5001"]},
     "ticket_refunded": {"bookingStatus": "REFUNDED"},

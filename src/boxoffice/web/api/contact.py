@@ -9,11 +9,17 @@ from litestar.params import Body as BodyOf
 from litestar.params import FromPath
 from msgspec import Meta
 
-from boxoffice.accounts import Caller
+from boxoffice.accounts import Caller, Role
 from boxoffice.audit import Action
 from boxoffice.bookings.reading import BookingNotFoundError, locate_booking
 from boxoffice.errors import MalformedError, UnidentifiedError
-from boxoffice.mail.contact import EMAIL_LENGTH_MAX, Contact, contact_of, set_contact
+from boxoffice.mail.contact import (
+    EMAIL_LENGTH_MAX,
+    AddressesUsedUpError,
+    Contact,
+    contact_of,
+    set_contact,
+)
 from boxoffice.postgres.pool import transaction
 from boxoffice.web.acting import note_of_booking
 from boxoffice.web.api.bookings import owner
@@ -41,7 +47,7 @@ _REQUEST: Final = ContactRequest(email="asha@example.com", locale="hi")
     tags=["bookings"],
     guards=[signed_in],
     responses={200: answers(Contact, Contact(email="asha@example.com", locale="hi"), "Who hears of the booking.")}
-    | problems(MalformedError, UnidentifiedError, BookingNotFoundError),
+    | problems(MalformedError, UnidentifiedError, BookingNotFoundError, AddressesUsedUpError),
 )
 async def put_contact(
     office: NamedDependency[Office],
@@ -52,11 +58,13 @@ async def put_contact(
     """The buyer is written to when the booking is confirmed, refunded or has run out, each once.
 
     Without an address here it is the account's; a guest without one is not written to. Given after the booking was
-    confirmed, it has the tickets mailed, unless they were before.
+    confirmed, it has the tickets mailed, unless they were before: another address gets them too. A booking takes five
+    addresses in turn; then 409, and staff can help. About bookings that nobody paid for, an address gets three letters
+    a day; the booking itself always tells.
     """
     async with transaction(office.pool) as conn:
-        show_id = await locate_booking(conn, booking_id, owner=owner(caller))
-        await set_contact(conn, show_id, booking_id, email=data.email, locale=data.locale)
+        show_id, by_staff = await locate_booking(conn, booking_id, owner=owner(caller)), caller.is_at_least(Role.STAFF)
+        await set_contact(conn, show_id, booking_id, email=data.email, locale=data.locale, by_staff=by_staff)
         await note_of_booking(conn, office, caller, Action.SET_CONTACT, show_id, booking_id)
         return await contact_of(conn, show_id, booking_id)
 

@@ -15,12 +15,12 @@ from litestar.params import FromPath, QueryParameter, URLEncodedBody
 from litestar.response import Redirect
 from msgspec import Meta
 
-from boxoffice.accounts import Caller
+from boxoffice.accounts import Caller, Role
 from boxoffice.audit import Action
 from boxoffice.bookings.cancellation import NotCancellableError, cancel_booking
 from boxoffice.bookings.reading import Booking, BookingNotFoundError, locate_booking, see_booking
 from boxoffice.errors import MalformedError
-from boxoffice.mail.contact import EMAIL_LENGTH_MAX, contact_of, set_contact
+from boxoffice.mail.contact import EMAIL_LENGTH_MAX, AddressesUsedUpError, contact_of, set_contact
 from boxoffice.payments.gateway import GatewayDownError, GatewayRefusedError
 from boxoffice.payments.refunds import Refund, list_refunds
 from boxoffice.payments.sessions import NotPayableError
@@ -102,6 +102,8 @@ async def pay(
             await _write_to(request, office, booking_id, data.email)
         except MalformedError:
             return await booking_page(request, office, booking_id, status=400, trouble="bad-email", typed=data.email)
+        except AddressesUsedUpError:
+            return await booking_page(request, office, booking_id, status=409, trouble="emails-used-up")
     try:
         session = await session_to_pay(office, caller_of(request), booking_id)
     except NotPayableError:
@@ -176,11 +178,12 @@ async def booking_page(
 
 
 async def _write_to(request: PageRequest, office: Office, booking_id: UUID, email: str) -> None:
+    caller, language = caller_of(request), browser_of(request).language.code
     async with transaction(office.pool) as conn:
-        show_id = await locate_booking(conn, booking_id, owner=_whose(request))
-        language = browser_of(request).language.code
-        await set_contact(conn, show_id, booking_id, email=email.strip() or None, locale=language)
-        await note_of_booking(conn, office, caller_of(request), Action.SET_CONTACT, show_id, booking_id)
+        show_id = await locate_booking(conn, booking_id, owner=owner(caller))
+        address, by_staff = email.strip() or None, caller.is_at_least(Role.STAFF)
+        await set_contact(conn, show_id, booking_id, email=address, locale=language, by_staff=by_staff)
+        await note_of_booking(conn, office, caller, Action.SET_CONTACT, show_id, booking_id)
 
 
 async def _see(conn: Connection, office: Office, booking_id: UUID, whose: UUID | None) -> Seen:
