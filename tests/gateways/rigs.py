@@ -123,6 +123,9 @@ class Line(httpx.AsyncBaseTransport):
             case "answer_lost":
                 await self._far_end.handle_async_request(request)
                 raise httpx.ReadTimeout("no answer", request=request)
+            case "change_lost" if request.method == "POST":
+                await self._far_end.handle_async_request(request)
+                raise httpx.ReadTimeout("no answer", request=request)
             case status if status.isdecimal():
                 return httpx.Response(int(status), json={"error": {"type": "api_error", "message": "we are sorry"}})
             case "nonsense":
@@ -166,6 +169,12 @@ class StripeRig:
     async def decline(self, session_id: str) -> None:
         self.double.decline(session_id)
 
+    def way_to_pay(self) -> dict[str, str]:
+        """Of every session there is: what whoever pays it must know."""
+        if self.double.sessions:
+            return {name: str(session["url"]) for name, session in self.double.sessions.items()}
+        return {name: str(intent["client_secret"]) for name, intent in self.double.intents.items()}
+
     async def told(self) -> list[Told]:
         bodies = [json.dumps(event).encode() for event in self.double.events]
         return [(self.signed(body), body) for body in bodies]
@@ -195,6 +204,10 @@ class RazorpayRig:
 
     async def decline(self, session_id: str) -> None:
         self.double.decline(session_id)
+
+    def way_to_pay(self) -> dict[str, str]:
+        """As Stripe's."""
+        return {name: str(link["short_url"]) for name, link in self.double.links.items()}
 
     async def told(self) -> list[Told]:
         bodies = [json.dumps(event).encode() for event in self.double.events]

@@ -8,6 +8,7 @@ import httpx
 import make
 import msgspec
 import pytest
+import structlog
 from razorpay_double import RazorpayDouble
 from rigs import Line, RazorpayRig, StripeRig
 from stripe_double import StripeDouble
@@ -15,7 +16,7 @@ from stripe_double import StripeDouble
 from boxoffice.bookings.authorisation import SETTLE_AUTHORISATION
 from boxoffice.bookings.capture import settle_authorisation
 from boxoffice.bookings.reconciliation import reconcile_unfinished
-from boxoffice.payments.gateway import EventType, GatewayRefusedError
+from boxoffice.payments.gateway import EventType, GatewayRefusedError, SessionState
 from boxoffice.payments.ledger import disagreements
 from boxoffice.payments.refunds import send_refund
 from boxoffice.payments.stripe_money import from_stripe, to_stripe
@@ -63,11 +64,18 @@ class Purchase:
         self.office, self.client, self.bench, self.pool = office, client, bench, pool
         self.told = 0
 
-    async def open(self) -> "Purchase":
+    async def book(self) -> "Purchase":
         self.show, self.buyer = await make.show(self.pool), await make.guest(self.client)
         self.booking = await make.booking(self.client, self.buyer, self.show, *self.show.seats[:2])
+        return self
+
+    async def open(self) -> "Purchase":
         self.session = await make.session(self.client, self.buyer, self.booking["id"])
         return self
+
+    async def cancel(self) -> None:
+        path = f"/api/v1/bookings/{self.booking['id']}/cancel"
+        assert (await self.client.patch(path, headers=self.buyer.headers)).status_code == 200
 
     async def hear(self, *, backwards: bool = False) -> list[str]:
         """Everything that the gateway has told since, each event twice."""
@@ -104,7 +112,20 @@ class Purchase:
 
 @pytest.fixture
 async def purchase(office: Office, client: httpx.AsyncClient, bench: Bench, pool: Pool) -> Purchase:
-    return await Purchase(office, client, bench, pool).open()
+    return await (await Purchase(office, client, bench, pool).book()).open()
+
+
+@pytest.fixture
+async def unanswered(office: Office, client: httpx.AsyncClient, bench: Bench, pool: Pool) -> Purchase:
+    """A booking whose session was opened at the gateway, which we were not told."""
+    purchase = await Purchase(office, client, bench, pool).book()
+    bench.be("change_lost")
+    asked = {"bookingId": purchase.booking["id"]}
+    answer = await client.post("/api/v1/payments/initiate", json=asked, headers=purchase.buyer.headers)
+    assert (answer.status_code, answer.json()["code"]) == (503, "gateway_unavailable")
+    assert not any(told in answer.text for one in bench.way_to_pay().items() for told in one)
+    bench.be("answers")
+    return purchase
 
 
 async def test_bought_and_given_back_in_parts(purchase: Purchase) -> None:
@@ -141,13 +162,51 @@ async def test_events_out_of_order_end_the_same(purchase: Purchase) -> None:
 
 
 async def test_a_booking_that_ended_has_its_page_closed_at_the_gateway(purchase: Purchase) -> None:
-    cancelled = await purchase.client.patch(
-        f"/api/v1/bookings/{purchase.booking['id']}/cancel", headers=purchase.buyer.headers
-    )
-    assert cancelled.status_code == 200
+    await purchase.cancel()
     assert (await reconcile_unfinished(purchase.pool, purchase.office.gateways)).mended == 1
     assert (await purchase.bench.gateway.fetch(purchase.session["sessionId"])).state.final
     assert (await purchase.seen())[0] == "CANCELLED"
+
+
+async def test_a_session_whose_answer_was_lost_is_found_and_closed_with_its_booking(unanswered: Purchase) -> None:
+    await unanswered.open()
+    assert list(unanswered.bench.way_to_pay()) == [unanswered.session["sessionId"]]
+    await unanswered.cancel()
+    assert (await reconcile_unfinished(unanswered.pool, unanswered.office.gateways)).mended == 1
+    assert (await unanswered.bench.gateway.fetch(unanswered.session["sessionId"])).state.final
+
+
+async def test_a_session_whose_answer_was_lost_for_good_can_be_paid_by_nobody(unanswered: Purchase) -> None:
+    """It is open there until its own time is over; nobody was told the way, and all that comes of it is its end."""
+    ((session_id, way),) = unanswered.bench.way_to_pay().items()
+    await unanswered.cancel()
+    assert (await reconcile_unfinished(unanswered.pool, unanswered.office.gateways)).mended == 1
+    status, bookings = "/api/v1/payments/status/", "/api/v1/bookings/"
+    for path in (status, bookings):
+        said = await unanswered.client.get(f"{path}{unanswered.booking['id']}", headers=unanswered.buyer.headers)
+        assert said.status_code == 200
+        assert session_id not in said.text
+        assert way not in said.text
+    asked = {"bookingId": unanswered.booking["id"]}
+    answer = await unanswered.client.post("/api/v1/payments/initiate", json=asked, headers=unanswered.buyer.headers)
+    assert (answer.status_code, answer.json()["code"]) == (409, "booking_not_payable")
+
+    assert (await unanswered.bench.gateway.fetch(session_id)).state is SessionState.OPEN
+    await unanswered.bench.gateway.close(session_id)
+    with structlog.testing.capture_logs() as logged:
+        assert await unanswered.hear() == ["ignored", "duplicate"]
+    assert [entry["log_level"] for entry in logged if "no session" in entry["event"]] == ["info"] * 2
+    assert (await unanswered.seen()) == ("CANCELLED", "FAILED")
+
+
+async def test_money_of_a_session_that_we_never_knew_of_alarms_somebody(unanswered: Purchase) -> None:
+    """Who works here may still find it in the gateway's own office, and have it paid."""
+    (session_id,) = unanswered.bench.way_to_pay()
+    await unanswered.bench.pay(session_id)
+    with structlog.testing.capture_logs() as logged:
+        await unanswered.hear()
+    assert "error" in [entry["log_level"] for entry in logged if "no session" in entry["event"]]
+    assert await unanswered.pool.fetchval("SELECT count(*) FROM stray_event WHERE session_id = $1", session_id) == 1
 
 
 async def test_a_forged_event_is_401_and_nothing_happens(purchase: Purchase) -> None:

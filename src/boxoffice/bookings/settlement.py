@@ -155,6 +155,10 @@ _OF_A_PART: Final = frozenset({EventType.REFUNDED, EventType.REFUND_FAILED, Even
 """Events about some of the money of a payment."""
 
 
+_NO_MONEY: Final = frozenset({EventType.FAILED, EventType.EXPIRED, EventType.VOIDED})
+"""Events that move none, or let go what was only set aside."""
+
+
 def _contradiction(event: GatewayEvent, books: Books) -> str | None:
     """Where the event and our books differ; a refund's amount is checked against the refund itself."""
     if event.booking_id not in {None, books.booking_id}:
@@ -280,7 +284,11 @@ ON CONFLICT DO NOTHING RETURNING true
 
 
 async def _keep_stray(conn: Connection, event: GatewayEvent) -> Settled:
-    """A session that we never opened: kept for a person to see."""
+    """A session that we never knew of: kept for a person to see, who is alarmed where money has moved.
+
+    That one ends is no news: it was opened with an answer that never came, and shown to nobody.
+    """
     new = await conn.fetchval(_STRAY, event.gateway, event.event_id, event.event_type, event.session_id, event.body)
-    log.error("payment event about no session of ours", event_id=event.event_id, session_id=event.session_id)
+    tell_log = log.info if event.event_type in _NO_MONEY else log.error
+    tell_log("payment event about no session of ours", event_id=event.event_id, session_id=event.session_id)
     return Settled(status="ignored" if new else "duplicate")

@@ -3,7 +3,8 @@
 The session is ours before it is the gateway's: a row reserves it, then the gateway is asked
 with the row's id as key, outside any transaction. Whoever finds the row without an answer, after a
 crash or beside a twin, asks again with the same key and gets the same session. Nobody is told where to pay before
-the session is in our books, and live there: one whose answer never came can have been paid by nobody.
+the session is in our books, and live there: one whose answer never came can be paid by nobody, so that it may be left
+to end by itself at the gateway when its booking does.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

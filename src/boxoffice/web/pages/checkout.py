@@ -58,8 +58,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """Where the tickets go, as far as that is known; empty: nowhere."""
 
 
-class PayForm(Body, frozen=True, kw_only=True):
-    """What goes with Pay: where to send the tickets. Empty: to the account's address, if any; absent: as before."""
+class ContactForm(Body, frozen=True, kw_only=True):
+    """Where to send the tickets, alone or with Pay. Empty: to the account's address, if any; absent: as before."""
 
     email: Annotated[str, Meta(max_length=EMAIL_LENGTH_MAX)] | None = None
 
@@ -94,16 +94,11 @@ async def pay(
     request: PageRequest,
     office: NamedDependency[Office],
     booking_id: FromPath[UUID],
-    data: URLEncodedBody[PayForm],
+    data: URLEncodedBody[ContactForm],
 ) -> Redirect | Response[str]:
     """To the gateway's page, as often as it is asked for: a booking has one live session."""
-    if data.email is not None:
-        try:
-            await _write_to(request, office, booking_id, data.email)
-        except MalformedError:
-            return await booking_page(request, office, booking_id, status=400, trouble="bad-email", typed=data.email)
-        except AddressesUsedUpError:
-            return await booking_page(request, office, booking_id, status=409, trouble="emails-used-up")
+    if data.email is not None and (trouble := await _write_to(request, office, booking_id, data.email)):
+        return trouble
     try:
         session = await session_to_pay(office, caller_of(request), booking_id)
     except NotPayableError:
@@ -118,7 +113,18 @@ async def pay(
     return go(session.payment_url)
 
 
-@get(["/bookings/{booking_id:uuid}/pay", "/bookings/{booking_id:uuid}/cancel"], sync_to_thread=False)
+@post("/bookings/{booking_id:uuid}/contact")
+async def send_tickets_to(
+    request: PageRequest,
+    office: NamedDependency[Office],
+    booking_id: FromPath[UUID],
+    data: URLEncodedBody[ContactForm],
+) -> Redirect | Response[str]:
+    """Have the tickets mailed to an address that was forgotten, or mistyped, when they were paid for."""
+    return await _write_to(request, office, booking_id, data.email or "") or go(f"/bookings/{booking_id}")
+
+
+@get([f"/bookings/{{booking_id:uuid}}/{form}" for form in ("pay", "contact", "cancel")], sync_to_thread=False)
 def lead_back(booking_id: FromPath[UUID]) -> Redirect:
     """Whoever reloads, bookmarks or comes back to the address of a form sees the booking."""
     return go(f"/bookings/{booking_id}")
@@ -139,7 +145,7 @@ async def cancel(request: PageRequest, office: NamedDependency[Office], booking_
     return go(f"/bookings/{booking_id}")
 
 
-ROUTES: Final[list[Any]] = [show_booking, tell_state, pay, lead_back, cancel]
+ROUTES: Final[list[Any]] = [show_booking, tell_state, pay, send_tickets_to, lead_back, cancel]
 
 
 async def booking_page(
@@ -177,13 +183,20 @@ async def booking_page(
     )
 
 
-async def _write_to(request: PageRequest, office: Office, booking_id: UUID, email: str) -> None:
+async def _write_to(request: PageRequest, office: Office, booking_id: UUID, email: str) -> Response[str] | None:
+    """Keep the address; the page that says why not, if not."""
     caller, language = caller_of(request), browser_of(request).language.code
-    async with transaction(office.pool) as conn:
-        show_id = await locate_booking(conn, booking_id, owner=owner(caller))
-        address, by_staff = email.strip() or None, caller.is_at_least(Role.STAFF)
-        await set_contact(conn, show_id, booking_id, email=address, locale=language, by_staff=by_staff)
-        await note_of_booking(conn, office, caller, Action.SET_CONTACT, show_id, booking_id)
+    try:
+        async with transaction(office.pool) as conn:
+            show_id = await locate_booking(conn, booking_id, owner=owner(caller))
+            address, by_staff = email.strip() or None, caller.is_at_least(Role.STAFF)
+            await set_contact(conn, show_id, booking_id, email=address, locale=language, by_staff=by_staff)
+            await note_of_booking(conn, office, caller, Action.SET_CONTACT, show_id, booking_id)
+    except MalformedError:
+        return await booking_page(request, office, booking_id, status=400, trouble="bad-email", typed=email)
+    except AddressesUsedUpError:
+        return await booking_page(request, office, booking_id, status=409, trouble="emails-used-up")
+    return None
 
 
 async def _see(conn: Connection, office: Office, booking_id: UUID, whose: UUID | None) -> Seen:
@@ -191,7 +204,7 @@ async def _see(conn: Connection, office: Office, booking_id: UUID, whose: UUID |
     paid = booking.payment is not None
     stage = stage_of(booking, None)
     ticketed, to_pay = stage is Stage.TICKET, stage in {Stage.TO_PAY, Stage.DECLINED}
-    contact = await contact_of(conn, booking.show_id, booking_id) if to_pay else None
+    contact = await contact_of(conn, booking.show_id, booking_id) if to_pay or ticketed else None
     return Seen(
         booking=booking,
         now=now,
