@@ -127,6 +127,14 @@ async def cancel_paid(world: World) -> httpx.Response:
     return await world.client.patch(f"/api/v1/bookings/{booking['id']}/cancel", headers=world.buyer.headers)
 
 
+async def sixth_address(world: World) -> httpx.Response:
+    booking = await make.booking(world.client, world.buyer, world.show, world.show.seats[0])
+    path = f"/api/v1/bookings/{booking['id']}/contact"
+    for number in range(5):
+        await world.client.put(path, json={"email": f"a{number}@b.example"}, headers=world.buyer.headers)
+    return await world.client.put(path, json={"email": "asha@example.com"}, headers=world.buyer.headers)
+
+
 async def pay_cancelled(world: World) -> httpx.Response:
     booking = await make.booking(world.client, world.buyer, world.show, world.show.seats[0])
     await world.client.patch(f"/api/v1/bookings/{booking['id']}/cancel", headers=world.buyer.headers)
@@ -305,6 +313,7 @@ PROVOKED: list[tuple[str, str, Provoke]] = [
     ("screenLayout", "screen_not_found", called("GET", "/api/v1/seats/screens/{unknown}")),
     ("tickets", "booking_not_found", called("GET", "/api/v1/bookings/{unknown}/tickets")),
     ("tickets", "booking_without_tickets", tickets_unpaid),
+    ("setContact", "contact_addresses_used_up", sixth_address),
     ("setContact", "booking_not_found", called("PUT", "/api/v1/bookings/{unknown}/contact", json={"locale": "en"})),
     ("ticketsPdf", "booking_not_found", called("GET", "/api/v1/bookings/{unknown}/tickets.pdf")),
     ("calendarEntry", "booking_not_found", called("GET", "/api/v1/bookings/{unknown}/calendar.ics")),
