@@ -86,6 +86,7 @@ fuzz-parsers: $(READY)  ## the parsers of webhooks, guided by the lines that are
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/parsers.py
 
 .PHONY: faults faketime-installed mutations
+# What cannot be broken here fails; FAULTS_MAY_SKIP=1 does without it.
 faults: export FAULTS_LONG := 1
 faults: $(READY) faketime-installed ## buyers buy while processes die, lines break, clocks jump; some fifteen minutes
 	$(BIN)/pytest -q -s tests/faults $(ARGS)

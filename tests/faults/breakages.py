@@ -9,29 +9,31 @@ from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 from typing import Final
 
+from database import FAKETIME, CannotBreakError
+from gateway_house import GatewayHouse
 from scene import Scene, connected
-from stripe_house import StripeHouse
 from watch import BOOKED
 
 Fault = Callable[[Scene], Awaitable[None]]
 
 JOBS_IN_THE_WAY: Final = 5_000
 GATEWAY_SLOW_S: Final = 25.0
-"""Longer than the adapter waits."""
+"""Longer than the adapters wait."""
+CLOCK_JUMP_MIN: Final = 30
+SMALL_DISK_MB: Final = 300
 
 
 async def web_killed(scene: Scene) -> None:
-    scene.kill_one(scene.web_workers())
+    await scene.kill_one(scene.web_workers)
     began = time.monotonic()
     await asyncio.sleep(0.3)
     await scene.note_return("a web process killed", began)
 
 
 async def jobs_killed(scene: Scene) -> None:
-    before = {process.pid for process in scene.job_worker()}
-    scene.kill_one(scene.job_worker())
+    killed = await scene.kill_one(scene.job_worker)
     began = time.monotonic()
-    while not {process.pid for process in scene.job_worker()} - before:  # noqa: ASYNC110  (a process comes, and tells nobody)
+    while not {process.pid for process in scene.job_worker()} - {killed}:  # noqa: ASYNC110  (a process comes, and tells nobody)
         await asyncio.sleep(0.05)
     scene.note("the job worker killed: another after, s", time.monotonic() - began)
     async with connected(scene) as conn:
@@ -109,19 +111,32 @@ async def queue_filled(scene: Scene) -> None:
 
 async def clock_jumps(scene: Scene) -> None:
     """The database's clock goes half an hour back, then right, half an hour ahead, and right again."""
-    for minutes in (-30, 0, 30, 0):
+    for minutes in (-CLOCK_JUMP_MIN, 0, CLOCK_JUMP_MIN, 0):
         scene.database.set_clock(minutes)
         began = time.monotonic()
+        if minutes:
+            off = "the clock put: off by, min"
+            scene.figures[off] = min(await _clock_off_min(scene), scene.figures.get(off, inf))
         await asyncio.sleep(4)
         booked = scene.watch.times_well(BOOKED, began, time.monotonic())
         fewest = "the clock put: fewest bookings a second"
         scene.figures[fewest] = min(round(booked / 4, 1), scene.figures.get(fewest, booked))
 
 
+async def _clock_off_min(scene: Scene) -> float:
+    """How far the database's clock is from ours, in minutes."""
+    async with connected(scene) as conn:
+        theirs: float = await conn.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
+    return round(abs(theirs - time.time()) / 60, 1)
+
+
 async def disk_full(scene: Scene) -> None:
     """Not a byte left for ten seconds; a server that gave up is started again once there is room."""
+    filled = time.monotonic()
     scene.database.fill()
     await asyncio.sleep(10)
+    refused = scene.watch.times_ill(BOOKED, filled, time.monotonic())
+    scene.figures["disk full: bookings refused"] = scene.figures.get("disk full: bookings refused", 0) + refused
     scene.database.empty()
     await asyncio.sleep(1)
     if not scene.database.running():
@@ -129,42 +144,47 @@ async def disk_full(scene: Scene) -> None:
     await scene.note_return("disk full", time.monotonic())
 
 
-async def gateway_down(scene: Scene) -> None:
-    """Nobody listens at the gateway for ten seconds, and it tells nothing."""
-    stripe = _stripe_of(scene)
+async def gateway_down(scene: Scene, for_s: float = 10) -> None:
+    """Nobody listens at the gateway for so long, and it tells nothing."""
+    house = _house_of(scene)
     began = time.monotonic()
-    await stripe.close()
-    await asyncio.sleep(10)
+    await house.close()
+    await asyncio.sleep(for_s)
     scene.note("gateway down: the slowest booking, s", _slowest_booking(scene, began))
-    await stripe.open()
-    scene.note("gateway down: a payment taken again after, s", await _taken_again(stripe))
+    await house.open()
+    scene.note("gateway down: a new session paid after, s", await _paid_anew(house))
+
+
+async def gateway_gone(scene: Scene) -> None:
+    """Down for a moment: what the suite has time for."""
+    await gateway_down(scene, for_s=3)
 
 
 async def gateway_slow(scene: Scene) -> None:
-    """For fifteen seconds the gateway takes up to `GATEWAY_SLOW_S` for an answer; the adapter waits for 20."""
-    stripe = _stripe_of(scene)
+    """For fifteen seconds the gateway takes up to `GATEWAY_SLOW_S` for an answer; the adapters wait for 20."""
+    house = _house_of(scene)
     began = time.monotonic()
-    stripe.slow_s = GATEWAY_SLOW_S
+    house.slow_s = GATEWAY_SLOW_S
     await asyncio.sleep(15)
     scene.note("gateway slow: the slowest booking, s", _slowest_booking(scene, began))
-    stripe.slow_s = 0.0
-    scene.note("gateway slow: a payment taken again after, s", await _taken_again(stripe))
+    house.slow_s = 0.0
+    scene.note("gateway slow: a new session paid after, s", await _paid_anew(house))
 
 
-def _stripe_of(scene: Scene) -> StripeHouse:
-    assert scene.stripe is not None
-    return scene.stripe
+def _house_of(scene: Scene) -> GatewayHouse:
+    assert scene.house is not None
+    return scene.house
 
 
 def _slowest_booking(scene: Scene, since: float) -> float:
     return scene.watch.slowest(since, time.monotonic(), refusals=False, what=BOOKED)
 
 
-async def _taken_again(stripe: StripeHouse, within_s: float = 90.0) -> float:
-    """Seconds until the gateway has taken somebody's money, of those whose money it has not now."""
-    began, before = time.monotonic(), set(stripe.taken())
+async def _paid_anew(house: GatewayHouse, within_s: float = 90.0) -> float:
+    """Seconds until the gateway has taken money through a session that it did not have before."""
+    began, before = time.monotonic(), house.opened()
     while time.monotonic() - began < within_s:
-        if set(stripe.taken()) - before:
+        if set(house.taken()) - before:
             return time.monotonic() - began
         await asyncio.sleep(0.05)
     return within_s
@@ -178,6 +198,7 @@ def _back(what: str, within_s: float = BACK_WITHIN_S) -> dict[str, float]:
     return {f"{what}: well again after, s": within_s, f"{what}: a booking again after, s": within_s}
 
 
+_DOWN: Final = {"gateway down: the slowest booking, s": 2.0, "gateway down: a new session paid after, s": 30.0}
 BOUNDS: Final[Mapping[Fault, Mapping[str, float]]] = {
     web_killed: _back("a web process killed"),
     # The pause before a job worker is replaced doubles: 1, 2, 4 s. What it had in hand is found after 15 to 18 s.
@@ -191,20 +212,31 @@ BOUNDS: Final[Mapping[Fault, Mapping[str, float]]] = {
     queue_filled: {"jobs in the way: worked off after, s": 120.0, "jobs in the way: the slowest booking, s": 2.0},
     clock_jumps: {},
     disk_full: _back("disk full"),
-    gateway_down: {
-        "gateway down: the slowest booking, s": 2.0,
-        "gateway down: a payment taken again after, s": 30.0,
-    },
+    gateway_down: _DOWN,
+    gateway_gone: _DOWN,
     gateway_slow: {
         "gateway slow: the slowest booking, s": 2.0,
-        "gateway slow: a payment taken again after, s": 60.0,
+        "gateway slow: a new session paid after, s": 60.0,
     },
 }
 """In seconds. A figure that is missing is as bad as one that is too large."""
 AT_LEAST: Final[Mapping[Fault, Mapping[str, float]]] = {
     lines_cut: {"connections cut": 10},
-    clock_jumps: {"the clock put: fewest bookings a second": 1},
+    clock_jumps: {"the clock put: fewest bookings a second": 1, "the clock put: off by, min": CLOCK_JUMP_MIN - 1},
+    disk_full: {"disk full: bookings refused": 1},
 }
+
+
+def must_be_possible(faults: list[Fault]) -> None:
+    """What can be known before a run.
+
+    Raises:
+        CannotBreakError: one of the faults would break nothing on this machine.
+    """
+    if clock_jumps in faults and FAKETIME is None:
+        raise CannotBreakError(
+            "no clock can be put: libfaketime is not installed (`make faults` installs Debian's package of that name)"
+        )
 
 
 def out_of_bounds(figures: Mapping[str, float], faults: list[Fault]) -> list[str]:

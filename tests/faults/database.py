@@ -20,6 +20,10 @@ UP_WITHIN_S: Final = 60.0
 BALLAST: Final = "ballast"
 
 
+class CannotBreakError(Exception):
+    """A fault cannot be brought about on this machine: then nothing is said about it."""
+
+
 class Database:
     """A server over TCP with everything that keeps data safe switched on. ``folder`` must be open to other users."""
 
@@ -99,11 +103,13 @@ class Database:
 
     def kill(self) -> None:
         """SIGKILL, all of it at once: what a power cut leaves, as far as a process can tell."""
+        assert self.running()
         self._signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
 
     def freeze(self) -> None:
+        assert self.running()
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -116,7 +122,7 @@ class Database:
             self._process.wait(30)
 
     def set_clock(self, minutes: int) -> None:
-        """From now on the server's clock is so many minutes ahead (or behind)."""
+        """From now on the server's clock is so many minutes ahead (or behind), where `FAKETIME` is there."""
         fresh = self.clock.with_suffix(".new")
         fresh.write_text(f"{minutes * 60:+d}\n", encoding="ascii")
         fresh.chmod(0o644)

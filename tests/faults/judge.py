@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from crowd import Buyer, History
-from stripe_house import StripeHouse
+from gateway_house import GatewayHouse
 
 from boxoffice.payments.ledger import balances, disagreements
 from boxoffice.postgres.pool import Connection
@@ -70,17 +70,17 @@ class Theirs:
     """What it has yet to tell us, or to be told by us."""
 
 
-async def books_of(conn: Connection, stripe: StripeHouse | None) -> Theirs:
+async def books_of(conn: Connection, house: GatewayHouse | None) -> Theirs:
     """Those of the gateway of this run; the built-in one has its tables beside ours."""
-    if stripe is not None:
-        back = stripe.given_back()
-        money = {session: (taken, back.get(session, 0)) for session, taken in stripe.taken().items()}
-        return Theirs(money, stripe.untold() + stripe.undecided())
+    if house is not None:
+        back = house.given_back()
+        money = {session: (taken, back.get(session, 0)) for session, taken in house.taken().items()}
+        return Theirs(money, house.untold() + house.undecided())
     untold: int = await conn.fetchval("SELECT count(*) FROM fake_delivery WHERE delivered_at IS NULL")
     return Theirs({row["session_id"]: (row["taken"], row["back"]) for row in await conn.fetch(_FAKE)}, untold)
 
 
-async def settle(conn: Connection, stripe: StripeHouse | None, buyers: list[Buyer], history: History) -> float:
+async def settle(conn: Connection, house: GatewayHouse | None, buyers: list[Buyer], history: History) -> float:
     """Every unknown outcome is asked for by its key, and what is on its way arrives; the seconds that this took."""
     began = time.monotonic()
     open_ends: dict[tuple[str, str], dict[str, Any]] = {}
@@ -101,7 +101,7 @@ async def settle(conn: Connection, stripe: StripeHouse | None, buyers: list[Buye
             assert time.monotonic() - began < SETTLED_WITHIN_S, f"no answer to {line}"
             await asyncio.sleep(0.5)
     while True:
-        theirs = await books_of(conn, stripe)
+        theirs = await books_of(conn, house)
         ours: int = await conn.fetchval(_UNSETTLED, list(theirs.money))
         if not ours and not theirs.unsettled:
             break
@@ -114,12 +114,12 @@ def _unknown(line: dict[str, Any]) -> bool:
     return line["status"] == 0 or line["status"] >= 500 or line["status"] == 429
 
 
-async def violations(conn: Connection, stripe: StripeHouse | None, history: History) -> list[str]:
+async def violations(conn: Connection, house: GatewayHouse | None, history: History) -> list[str]:
     """Everything that must not be, in words."""
     return [
         *await _lost(conn, history),
         *await _sold_twice(conn),
-        *await _money(conn, await books_of(conn, stripe)),
+        *await _money(conn, await books_of(conn, house)),
     ]
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +18,10 @@ import asyncpg
 import make
 import psutil
 from crowd import Buyer, History
-from database import Database
+from database import CannotBreakError, Database
+from gateway_house import GatewayHouse
 from proxy import Proxy
 from running import BOXOFFICE, environment, free_port
-from stripe_house import StripeHouse
 from watch import Watch
 
 from boxoffice.postgres.pool import Connection, connect_pool
@@ -33,12 +33,17 @@ SHOWS: Final = 2
 SEATS_A_SHOW: Final = 60
 TIME_TO_PAY_MIN: Final = "0.05"
 """Three seconds: bookings lapse all the time, and what is paid late is late."""
+THERE_WITHIN_S: Final = 30.0
 MISBEHAVING: Final = {
     "FAKE_GATEWAY_DUPLICATE_RATE": "0.3",
     "FAKE_GATEWAY_FAIL_RATE": "0.1",
     "FAKE_GATEWAY_REORDER": "1",
 }
 """The gateway sends twice, late, in any order, and leaves every tenth call without an answer."""
+
+
+OpensHouse = Callable[[str, random.Random], GatewayHouse]
+"""Given the address of the box office, and what decides the gateway's moods."""
 
 
 @dataclass
@@ -51,7 +56,7 @@ class Scene:
     url: str
     rng: random.Random
     log: Path
-    stripe: StripeHouse | None = None
+    house: GatewayHouse | None = None
     watched: Watch | None = None
     figures: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -61,10 +66,16 @@ class Scene:
     def job_worker(self) -> list[psutil.Process]:
         return [child for child in psutil.Process(self.server.pid).children() if _is_jobs(child)]
 
-    def kill_one(self, processes: list[psutil.Process]) -> None:
-        if processes:
-            with suppress(psutil.NoSuchProcess):
-                self.rng.choice(processes).kill()
+    async def kill_one(self, of: Callable[[], list[psutil.Process]]) -> int:
+        """SIGKILL one of those, once there is one: it may be about to be replaced. Its id."""
+        async with asyncio.timeout(THERE_WITHIN_S):
+            while True:
+                with suppress(psutil.NoSuchProcess):
+                    if alive := [process for process in of() if process.status() != psutil.STATUS_ZOMBIE]:
+                        chosen = self.rng.choice(alive)
+                        chosen.kill()
+                        return chosen.pid
+                await asyncio.sleep(0.05)
 
     @property
     def watch(self) -> Watch:
@@ -89,28 +100,31 @@ def _is_jobs(child: psutil.Process) -> bool:
 
 @asynccontextmanager
 async def open_scene(
-    seed: int, log: Path, *, disk_mb: int | None = None, through_stripe: bool = False
+    seed: int, log: Path, *, disk_mb: int | None = None, through: OpensHouse | None = None
 ) -> AsyncGenerator[Scene]:
     """Everything started, and everything ended; what the box office says is in ``log``.
 
     ``disk_mb``: the database has a small disk of its own.
-    ``through_stripe``: payments go through the real adapter to a Stripe of the tests, else to the built-in gateway.
+    ``through``: payments go through the real adapter to such a house, else to the built-in gateway.
+
+    Raises:
+        CannotBreakError: this machine gives no small disk.
     """
     rng = random.Random(seed)
-    folder, disk = _folder_with_disk(disk_mb)
+    folder, disk = folder_with_disk(disk_mb)
     database = Database(disk, free_port())
     proxy = Proxy(database.port, rng)
     port = free_port()
-    stripe = StripeHouse(f"http://127.0.0.1:{port}", rng) if through_stripe else None
+    house = through(f"http://127.0.0.1:{port}", rng) if through else None
     server: subprocess.Popen[bytes] | None = None
     try:
         database.make()
         database.start()
         await proxy.open()
         variables = MISBEHAVING
-        if stripe is not None:
-            await stripe.open()
-            variables = stripe.settings
+        if house is not None:
+            await house.open()
+            variables = house.settings
         settings = {
             "DATABASE_URL": Database.dsn_at(proxy.port),
             "WORKERS": "2",
@@ -125,15 +139,15 @@ async def open_scene(
                 stdout=said,
                 stderr=subprocess.STDOUT,
             )
-        scene = Scene(database, proxy, server, f"http://127.0.0.1:{port}", rng, log, stripe)
+        scene = Scene(database, proxy, server, f"http://127.0.0.1:{port}", rng, log, house)
         await _until_open(scene)
         yield scene
     finally:
         if server is not None:
             # In a thread: what ends needs its line to the database until then, and that one runs in this loop.
             await asyncio.to_thread(_end, server)
-        if stripe is not None:
-            await stripe.end()
+        if house is not None:
+            await house.end()
         await proxy.close()
         database.stop()
         if disk_mb is not None:
@@ -141,21 +155,22 @@ async def open_scene(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _folder_with_disk(disk_mb: int | None) -> tuple[Path, Path]:
+def folder_with_disk(disk_mb: int | None) -> tuple[Path, Path]:
     """A folder that other users can read, and the place in it for the database: a small disk where one is asked for."""
     folder = Path(tempfile.mkdtemp(prefix="boxoffice-faults-"))
     folder.chmod(0o755)
     disk = folder / "disk"
     disk.mkdir()
     if disk_mb is not None:
-        mounted = subprocess.run(  # noqa: S603  (a fixed command)
-            [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", f"size={disk_mb}m", "tmpfs", disk],
-            capture_output=True,
-            check=False,
-        )
-        if mounted.returncode:
+        command = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", f"size={disk_mb}m", "tmpfs", disk]
+        try:
+            subprocess.run(command, capture_output=True, check=True)  # noqa: S603  (a fixed command)
+        except (OSError, subprocess.CalledProcessError) as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise PermissionError("no small disk can be mounted here")
+            why = error.stderr.decode().strip() if isinstance(error, subprocess.CalledProcessError) else error
+            raise CannotBreakError(
+                f"no disk can be full: a small one (tmpfs, as root) cannot be mounted: {why}"
+            ) from error
     return folder, disk
 
 
@@ -209,7 +224,7 @@ async def crowd_of(
     """The buyers, who go home at the end."""
     async with AsyncExitStack() as homes:
         buyers = [
-            Buyer(f"b{n}", scene.url, shows, history, random.Random(f"{seed}-{n}"), scene.stripe) for n in range(BUYERS)
+            Buyer(f"b{n}", scene.url, shows, history, random.Random(f"{seed}-{n}"), scene.house) for n in range(BUYERS)
         ]
         for buyer in buyers:
             homes.push_async_callback(buyer.close)

@@ -60,6 +60,11 @@ class Watch:
         """How often that was done."""
         return sum(one.well and one.what == what and since <= one.at < until for one in self.glances)
 
+    def times_ill(self, what: str, since: float, until: float) -> int:
+        """How often that was asked for and refused."""
+        asked = [one for one in self.glances if one.what == what and since <= one.at < until]
+        return sum(one.took is not None and not one.well for one in asked)
+
     async def well_after(self, since: float, within_s: float = 60.0) -> float:
         """Seconds from ``since`` until everything was answered well again, and went on to be for half a second."""
         while time.monotonic() - since < within_s:

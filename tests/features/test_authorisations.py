@@ -1,6 +1,7 @@
 """Money that is set aside is taken only when the seats are the booking's, and let go otherwise; whatever is late."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import make
 import msgspec
 import pytest
 
-from boxoffice.bookings.authorisation import SETTLE_AUTHORISATION
+from boxoffice.bookings.authorisation import CAPTURE_LEASE, SETTLE_AUTHORISATION
 from boxoffice.bookings.capture import settle_authorisation
 from boxoffice.bookings.expiry import expire_lapsed
 from boxoffice.payments.gateway import (
@@ -26,6 +27,9 @@ from boxoffice.payments.refunds import send_refund
 from boxoffice.postgres.pool import Pool
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
+
+PATIENCE_S = 30.0
+"""No test takes that long, on the slowest machine."""
 
 
 @pytest.fixture
@@ -71,11 +75,21 @@ class Case:
     async def at_the_gateway(self, session: dict[str, Any] | None = None) -> Standing:
         return await self.office.gateways["fake"].fetch((session or self.session)["sessionId"])
 
-    async def lapse(self) -> None:
-        await self.pool.execute("UPDATE booking SET expires_at = now() - interval '1 s' WHERE id = $1", self.id)
+    async def lapse(self, left_s: float = -1.0) -> None:
+        """The booking's time is over, or will be in so many seconds."""
+        left = timedelta(seconds=left_s)
+        await self.pool.execute("UPDATE booking SET expires_at = now() + $2::interval WHERE id = $1", self.id, left)
         await self.pool.execute(
-            """UPDATE show_seat SET taken_until = now() - interval '1 s', revision = revision + 1
-                WHERE booking_id = $1""",
+            "UPDATE show_seat SET taken_until = now() + $2, revision = revision + 1 WHERE booking_id = $1",
+            *(self.id, left),
+        )
+
+    async def left(self) -> timedelta:
+        """How long its seats are its own, and its buyer is told so."""
+        return await self.pool.fetchval(
+            """SELECT least(b.expires_at, min(s.taken_until)) - now() FROM booking b
+                 JOIN show_seat s ON s.show_id = b.show_id AND s.booking_id = b.id
+                WHERE b.id = $1 GROUP BY b.expires_at""",
             self.id,
         )
 
@@ -132,6 +146,20 @@ async def test_a_late_authorisation_with_a_seat_gone_is_let_go_and_nothing_refun
     assert await case.payments() == ["VOIDED"]
     assert (await case.at_the_gateway()).state is SessionState.VOIDED
     assert await case.pool.fetchval("SELECT count(*) FROM refund") == 0
+    await case.money_is_right()
+
+
+async def test_what_is_to_be_let_go_is_not_taken_though_its_seats_come_free_meanwhile(case: Case) -> None:
+    await case.lapse()
+    other = await make.guest(case.client)
+    theirs = await make.booking(case.client, other, case.show, case.show.seats[0])
+    await case.authorise()
+    await case.client.patch(f"/api/v1/bookings/{theirs['id']}/cancel", headers=other.headers)
+    again = make.event(case.session, case.booking["id"], "payment.authorised")
+    assert (await make.deliver(case.client, again)).json() == {"status": "ignored"}
+    assert await case.payments() == ["VOIDING"]
+    await case.work()
+    assert (await case.payments(), await case.status()) == (["VOIDED"], "PENDING")
     await case.money_is_right()
 
 
@@ -237,6 +265,21 @@ async def test_a_capture_without_an_answer_is_asked_again_and_the_seats_are_kept
     await settle_authorisation(case.pool, case.office.gateways, *job)
     assert await case.status() == "CONFIRMED"
     await case.money_is_right()
+
+
+async def test_each_attempt_to_take_the_money_keeps_the_seats_for_longer_than_to_the_next(
+    case: Case, wire: Any
+) -> None:
+    shortest = CAPTURE_LEASE - timedelta(seconds=PATIENCE_S)
+    await case.lapse(left_s=PATIENCE_S)
+    await case.authorise()
+    assert await case.left() > shortest
+    await case.lapse(left_s=PATIENCE_S)
+    wire.other_end = None
+    lost: dict[str, Gateway] = {"fake": Moody(case.office.gateways["fake"], lost=True)}
+    with pytest.raises(GatewayDownError):
+        await settle_authorisation(case.pool, lost, case.show.id, UUID(case.session["paymentId"]))
+    assert await case.left() > shortest
 
 
 async def test_seats_that_come_back_show_at_once_though_the_gateway_has_not_answered(case: Case, wire: Any) -> None:

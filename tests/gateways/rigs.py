@@ -29,6 +29,8 @@ SECRETS = ("whsec_the_new_one", "whsec_the_old_one")
 MOODS: Final = ("silent", "answer_lost", "nonsense", "401", "403", "409", "429", "500", "503")
 """Says nothing and does nothing; does it and says nothing; answers with something else; answers with that status: it
 does not take our key, is at work on it, has too much to do, is broken."""
+CHANGES_ONLY: Final = "changes_"
+"""Before a mood: only about what would change something, so that it gets so far. What looks is answered."""
 
 Told = tuple[dict[str, str], bytes]
 
@@ -106,7 +108,8 @@ class FakeRig:
 
     def be(self, mood: str) -> None:
         # The first die decides whether it fails (below 1 it does), the second how.
-        self._dice.falls = {"answers": (1.0,), "silent": (0.9,), "answer_lost": (0.1,)}[mood]
+        falls = {"answers": (1.0,), "silent": (0.9,), "answer_lost": (0.1,)}
+        self._dice.falls = falls[mood.removeprefix(CHANGES_ONLY)]
 
 
 class Line(httpx.AsyncBaseTransport):
@@ -115,9 +118,13 @@ class Line(httpx.AsyncBaseTransport):
     def __init__(self, far_end: httpx.AsyncBaseTransport) -> None:
         self._far_end = far_end
         self.mood = "answers"
+        self.keys: list[str] = []
+        """The idempotency keys of all that was asked, answered or not."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        match self.mood:
+        self.keys += [value for name, value in request.headers.items() if name == "idempotency-key"]
+        only_asks = self.mood.startswith(CHANGES_ONLY) and request.method == "GET"
+        match "answers" if only_asks else self.mood.removeprefix(CHANGES_ONLY):
             case "silent":
                 raise httpx.ConnectError("nobody is there", request=request)
             case "answer_lost":
@@ -152,6 +159,7 @@ class StripeRig:
 
     def __init__(self, http: httpx.AsyncClient, line: Line, double: StripeDouble, mode: StripeMode) -> None:
         self.double, self._line = double, line
+        self.keys = line.keys
         # Whose money it was is told by Checkout's own events alone: taking and letting go are not among them.
         only_intents = {EventType.SUCCESS, EventType.VOIDED}
         self.tells = HOLDING - (only_intents if mode == "checkout" else {EventType.EXPIRED})
