@@ -46,6 +46,23 @@ async def test_giving_a_seat_back_and_then_the_other(
     await visit.look("refunded", full=True)
 
 
+async def test_the_tickets_are_mailed_to_an_address_that_is_put_right(box_office: BoxOffice, phone: Visit) -> None:
+    buyer = Buyer(phone)
+    show = await box_office.show()
+    await buyer.book_best(show)
+    await buyer.pay()
+    await buyer.see("ticket")
+    for said, email in (
+        ("Have them sent by e-mail, too", "asah@example.com"),
+        ("They also go to asah@example.com", "asha@example.com"),
+    ):
+        await buyer.tap(buyer.page.get_by_text(said))
+        await buyer.page.get_by_label("E-mail for the tickets").fill(email)
+        await phone.look("ticket-by-mail", full=True)
+        await buyer.press("Send them there")
+    await expect(buyer.page.get_by_text("They also go to asha@example.com")).to_be_visible()
+
+
 async def test_giving_back_without_javascript(box_office: BoxOffice, visitors: Visitors) -> None:
     visit = await visitors("phone", java_script_enabled=False)
     buyer = Buyer(visit)
