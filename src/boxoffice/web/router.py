@@ -34,6 +34,7 @@ from boxoffice.web.api import (
 from boxoffice.web.documentation import Documentation
 from boxoffice.web.errors import EXCEPTION_HANDLERS
 from boxoffice.web.identity import identify
+from boxoffice.web.methods import MethodsMiddleware
 from boxoffice.web.observe import ObserveMiddleware
 from boxoffice.web.office import Office
 from boxoffice.web.pages import bookings as my_bookings
@@ -134,7 +135,8 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
         debug=False,
     )
     # Around routing and not inside a route, so that what no route takes is observed and safe, too.
-    app.asgi_handler = ObserveMiddleware()(SafeHeadersMiddleware()(PageMiddleware()(app.asgi_handler)))
+    routed = MethodsMiddleware(app.routes)(app.asgi_handler)
+    app.asgi_handler = ObserveMiddleware()(SafeHeadersMiddleware()(PageMiddleware()(routed)))
     return app
 
 
