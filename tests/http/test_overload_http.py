@@ -1,8 +1,9 @@
 """A house that is full: who is refused, with what, and who is served all the same."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import make
@@ -10,8 +11,13 @@ from ground import asgi
 from litestar import Litestar
 
 from boxoffice.postgres.pool import Pool
-from boxoffice.web.admission import WORK, Kind
+from boxoffice.web.admission import WORK
+from boxoffice.web.bodies import LOOK_EVERY_S
 from boxoffice.web.hot import HotWeb
+from boxoffice.web.lanes import Kind
+
+LATER = 30
+PASSED_BY = 6
 
 
 @asynccontextmanager
@@ -84,3 +90,58 @@ async def test_a_seat_map_at_hand_is_shown_however_full_it_is(app: Litestar, poo
     async with full_house(app, WORK[Kind.FINISHING].least) as client:
         answers = await asyncio.gather(*(client.get(path) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_whoever_sends_slowly_takes_nobodys_place(app: Litestar) -> None:
+    whole = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await whole.wait()
+        yield b"}"
+
+    async with full_house(app, WORK[Kind.FINISHING].least - 1) as client:
+        slow = asyncio.create_task(client.post("/api/v1/payments/webhook", content=body()))
+        while (answer := await client.get("/api/v1/bookings/7")).status_code != 503:  # noqa: ASYNC110  (until it is inside)
+            await asyncio.sleep(0)
+        refused(answer)
+        async with asyncio.timeout(30):
+            while (await client.get("/api/v1/bookings/7")).status_code == 503:  # noqa: ASYNC110  (until it counts no more)
+                await asyncio.sleep(LOOK_EVERY_S / 10)
+        whole.set()
+        assert (await slow).json()["code"] == "bad_signature"
+
+
+async def test_who_has_begun_to_pay_does_not_stand_behind_those_who_came_later(
+    app: Litestar, pool: Pool, web_pool: Pool
+) -> None:
+    """It takes a connection three times; there is but one, and many who want it once."""
+    show = await make.show(pool)
+    finished: list[str] = []
+    async with httpx.AsyncClient(transport=asgi(app), base_url="http://box-office.test") as client:
+        guest = await make.guest(client)
+        booking = await make.booking(client, guest, show, show.seats[0])
+        turns = 0
+        while web_pool.turns.free:
+            await web_pool.turns.take(1)
+            turns += 1
+
+        async def ask(name: str, asking: Coroutine[Any, Any, httpx.Response]) -> None:
+            answer = await asking
+            assert answer.is_success, answer.text
+            finished.append(name)
+
+        pay = client.post("/api/v1/payments/initiate", json={"bookingId": booking["id"]}, headers=guest.headers)
+        asked = [asyncio.create_task(ask("pay", pay))]
+        await asyncio.sleep(0.05)
+        for _ in range(LATER):
+            read = client.get(f"/api/v1/bookings/{booking['id']}", headers=guest.headers)
+            asked.append(asyncio.create_task(ask("read", read)))
+        await asyncio.sleep(0.05)
+        web_pool.turns.give_back()
+        await asyncio.gather(*asked)
+        for _ in range(turns - 1):
+            web_pool.turns.give_back()
+
+    # As one goes from one connection to the next, the one that it gave back is somebody else's for once.
+    assert finished.index("pay") <= PASSED_BY

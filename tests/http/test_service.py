@@ -17,6 +17,7 @@ from ground import asgi
 from prometheus_client.parser import text_string_to_metric_families
 
 from boxoffice.postgres.pool import Pool
+from boxoffice.postgres.turns import Turns
 from boxoffice.web.observe import ADD_UP_S
 from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
@@ -216,6 +217,7 @@ class BrokenPool:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+        self.turns = Turns(1)
 
     def __getattr__(self, _: str) -> Callable[..., Awaitable[Any]]:
         async def fail(*_: object, **__: object) -> None:

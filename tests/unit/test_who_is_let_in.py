@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from prometheus_client import REGISTRY
 
-from boxoffice.web.admission import CLAIMS, TELL_EVERY_S, WORK, Admission, Kind, Stay, kind_of
+from boxoffice.web.admission import CLAIMS, TELL_EVERY_S, WORK, Admission, kind_of
+from boxoffice.web.lanes import Kind, Stay
 
 
 class Clock:

@@ -14,6 +14,7 @@ import msgspec
 
 from boxoffice.errors import UnavailableError
 from boxoffice.postgres.pulse import Pulse
+from boxoffice.postgres.turns import Turns
 
 if TYPE_CHECKING:
     # asyncpg ships no types: this is the one place where what it returns gets one.
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
         def transaction(self, **kwargs: Any) -> AbstractAsyncContextManager[Any]: ...
 
     class _Pool(Protocol):
+        turns: Turns
+
         async def execute(self, query: str, *args: object, **kwargs: Any) -> str: ...
         async def fetch(self, query: str, *args: object, **kwargs: Any) -> list[Mapping[str, Any]]: ...
         async def fetchrow(self, query: str, *args: object, **kwargs: Any) -> Mapping[str, Any] | None: ...
@@ -45,7 +48,16 @@ if TYPE_CHECKING:
     Pool = _Pool
 else:
     Connection = asyncpg.Connection
-    Pool = asyncpg.Pool
+
+    class Pool(asyncpg.Pool):
+        """A pool that knows whose turn it is; `connection` waits for it."""
+
+        __slots__ = ("turns",)
+
+        def __init__(self, *where: str, max_size: int, **options: Any) -> None:
+            super().__init__(*where, max_size=max_size, **options)
+            self.turns = Turns(max_size)
+
 
 STATEMENT_TIMEOUT_S: Final = 15
 """PostgreSQL cancels a statement that runs or waits for a lock longer than this."""
@@ -80,10 +92,16 @@ async def connect_pool(dsn: str, *, size: int, plan_once: bool = False, pulse: P
     Raises:
         OSError, asyncpg.PostgresError, UnavailableError: the server cannot be reached, refuses, or does not answer.
     """
-    made = await asyncpg.create_pool(
+    made = await cast("Any", Pool)(
         dsn,
         min_size=min(2, size),
         max_size=size,
+        # What `asyncpg.create_pool` would say, which makes no pool but its own.
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        loop=None,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
         connect=None if pulse is None else pulse.connect,
         init=_initialise,
         reset=_nothing_to_reset,
@@ -108,19 +126,27 @@ async def connect_pool(dsn: str, *, size: int, plan_once: bool = False, pulse: P
 
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncGenerator[Connection]:
-    """A connection of the pool, outside any transaction.
+    """A connection of the pool, outside any transaction. Of those who wait for one, who began first goes first.
 
     Raises:
         UnavailableError: every connection stayed busy for `ACQUIRE_TIMEOUT_S`, or the database does not answer.
     """
     try:
-        conn = cast("Connection", await pool.acquire(timeout=ACQUIRE_TIMEOUT_S))
+        await pool.turns.take(ACQUIRE_TIMEOUT_S)
+        try:
+            conn = cast("Connection", await pool.acquire(timeout=ACQUIRE_TIMEOUT_S))
+        except BaseException:
+            pool.turns.give_back()
+            raise
     except TimeoutError as error:
         raise UnavailableError("every database connection is busy", retry_after_s=2) from error
     try:
         yield conn
     finally:
-        await pool.release(conn)
+        try:
+            await pool.release(conn)
+        finally:
+            pool.turns.give_back()
 
 
 @asynccontextmanager

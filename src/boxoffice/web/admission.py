@@ -11,20 +11,20 @@ there again when the crowd is gone.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from enum import Enum
+from collections.abc import Callable
 from functools import cache
 from html import escape
 from typing import Final
 
 import msgspec
 import structlog
-from litestar.types import HTTPScope, Message, Scope, Send
+from litestar.types import HTTPScope, Scope, Send
 from prometheus_client import Counter
 
 from boxoffice.languages import LANGUAGES, texts_in
 from boxoffice.seating.group_commit import OverloadedError
 from boxoffice.web.errors import PROBLEM_TYPE, members
+from boxoffice.web.lanes import Bound, Kind, Lane, Stay
 from boxoffice.web.observe import new_request_id
 from boxoffice.web.pages.failures import BY_STATUS
 from boxoffice.web.pages.page import is_page
@@ -36,45 +36,16 @@ TELL_EVERY_S: Final = 1.0
 """How often the log and the metrics are told of refusals."""
 RETRY_AFTER_S: Final = (1, 2, 3, 4, 5)
 """In turn, so that those who are refused at one moment do not all come back at another."""
-INSIDE_MAX: Final = 4_096
-"""Of a lane, however quick it is."""
 
 REFUSED: Final = Counter("boxoffice_refused_total", "Requests refused because there were too many", ["kind"])
 log = structlog.get_logger(__name__)
 
 
-class Kind(Enum):
-    """What a request is after; in the order in which they are refused."""
-
-    LOOKING = "looking"
-    """Lists and pages."""
-    CHOOSING = "choosing"
-    """Seat maps that have to be read, and advice."""
-    HOLDING = "holding"
-    BOOKING = "booking"
-    """Before new holds: most who book have held."""
-    FINISHING = "finishing"
-    """Paying, and all that one does with a booking; gateways' webhooks; staff at the door."""
-    NEVER = "never"
-    """Health and metrics: whoever looks after the service must see it most when it is overloaded."""
-
-
-class Bound(msgspec.Struct, frozen=True, kw_only=True):
-    """How many may be inside a lane for one more of a kind to come in."""
-
-    least: int
-    """Fewer are no overload, however slow the machine: what a house with 500 buyers at once brings to each process."""
-    wait_s: float
-    """Nor are as many as will be served within this time, as quickly as they have been lately."""
-    allowance: int = 0
-    """So many may come in beyond that, once: it is there again when the lane has emptied to a quarter of ``least``."""
-
-
 WORK: Final = {
     Kind.LOOKING: Bound(least=128, wait_s=0.3, allowance=512),
     Kind.CHOOSING: Bound(least=352, wait_s=0.5, allowance=768),
-    Kind.HOLDING: Bound(least=352, wait_s=0.5),
-    Kind.BOOKING: Bound(least=384, wait_s=0.7),
+    Kind.HOLDING: Bound(least=320, wait_s=0.5),
+    Kind.BOOKING: Bound(least=400, wait_s=0.7),
     Kind.FINISHING: Bound(least=1_024, wait_s=1.5),
 }
 """The lane of all who are not in `CLAIMS`: they wait for the same connections to the database."""
@@ -84,81 +55,9 @@ CLAIMS: Final = {
     Kind.BOOKING: Bound(least=1_280, wait_s=1.0, allowance=768),
 }
 """The lane of holds and bookings: they share statements (`boxoffice.seating.group_commit`), so there may be more."""
-CLAIMS_A_WORK: Final = 4
-"""So many claims inside weigh as much as one in the other lane, where those that succeed will come next."""
-COMING_MAX: Final = 96
-"""But no more than this: a crowd at one seat will mostly not."""
-
-
-class Lane:
-    """Requests that wait for the same thing."""
-
-    def __init__(self, bounds: Mapping[Kind, Bound]) -> None:
-        self.inside = 0
-        self.rate = 0.0
-        """How many were served a second, in the last whole window."""
-        self._served = 0
-        self._bounds = bounds
-        self._allowances = {kind: bound.allowance for kind, bound in bounds.items()}
-
-    def is_short(self, kind: Kind, coming: int = 0) -> bool:
-        """Whether so few are inside, beside those who are ``coming``, that there is nothing to think about."""
-        bound = self._bounds.get(kind)
-        return bound is None or self.inside + coming < bound.least
-
-    def has_room(self, kind: Kind, coming: int = 0) -> bool:
-        """Whether one more of this kind may come in, beside those who are ``coming``; yes may cost some allowance."""
-        if self.is_short(kind, coming):
-            return True
-        bound, inside = self._bounds[kind], self.inside + coming
-        if inside >= INSIDE_MAX:
-            return False
-        if inside < self.rate * bound.wait_s:
-            return True
-        if self._allowances[kind] > 0:
-            self._allowances[kind] -= 1
-            return True
-        return False
-
-    def enter(self) -> None:
-        """One more is inside."""
-        self.inside += 1
-
-    def leave(self) -> None:
-        """One was served, well or not."""
-        self.inside -= 1
-        self._served += 1
-        for each, bound in self._bounds.items():
-            if self.inside * 4 <= bound.least:
-                self._allowances[each] = bound.allowance
-
-    def roll(self, seconds: float) -> None:
-        """A window is over, which was so long."""
-        self.rate, self._served = self._served / seconds, 0
-
-
-class Stay:
-    """A request that was let in, for as long as it is inside."""
-
-    def __init__(self, lane: Lane) -> None:
-        self._lane: Lane | None = lane
-        lane.enter()
-
-    def end(self) -> None:
-        """It was served, well or not; to say so again does nothing."""
-        if self._lane is not None:
-            self._lane.leave()
-            self._lane = None
-
-    def until_answered(self, send: Send) -> Send:
-        """``send``, by which the stay ends as the answer begins: to send it takes as long as its reader likes."""
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.end()
-            await send(message)
-
-        return sending
+COMING_MAX: Final = 200
+"""Claims count in the other lane as well, where those that succeed come next; but no more of them than this, since a
+crowd at one seat will mostly not."""
 
 
 class Admission:
@@ -175,12 +74,12 @@ class Admission:
     def let_in(self, kind: Kind) -> Stay | None:
         """The stay of a request of this kind; None: it is to be refused."""
         work, claims = self._work, self._claims
-        coming = min(claims.inside // CLAIMS_A_WORK, COMING_MAX)
+        coming = min(claims.inside, COMING_MAX)
         if not (work.is_short(kind, coming) and claims.is_short(kind)):
             self._look_at_the_clock()
             if not (work.has_room(kind, coming) and claims.has_room(kind)):
                 return None
-        return Stay(claims if kind in _CLAIMING else work)
+        return Stay(claims if kind in _CLAIMING else work, kind)
 
     async def refuse(self, kind: Kind, scope: HTTPScope, send: Send) -> None:
         """Answer 503 with what is ready for it; only within an event loop."""

@@ -21,6 +21,7 @@ from litestar.types import HTTPScope, Message, Receive, Scope, Send
 from boxoffice.accounts import Caller
 from boxoffice.errors import BoxOfficeError, TooSlowError, UnidentifiedError
 from boxoffice.idempotency import KEY_LENGTH_MAX, Outcome
+from boxoffice.postgres import turns
 from boxoffice.web.admission import Admission, kind_of
 from boxoffice.web.api.bookings import BookingRequest, do_book, do_read
 from boxoffice.web.api.holds import HoldRequest, do_hold
@@ -28,6 +29,7 @@ from boxoffice.web.api.payments import InitiateRequest, do_initiate
 from boxoffice.web.api.seats import answer_map
 from boxoffice.web.api.webhooks import BUILT_IN, hear
 from boxoffice.web.errors import EXCEPTION_HANDLERS, PROBLEM_TYPE, on_box_office_error, on_unexpected
+from boxoffice.web.lanes import Stay
 from boxoffice.web.limits import CHANGES
 from boxoffice.web.observe import ShownMaps, begin, record
 from boxoffice.web.office import Office
@@ -84,16 +86,18 @@ class HotWeb:
             if stay is None:
                 await self.admission.refuse(kind, scope, send)
                 return
+            turns.begin()
             try:
-                await self._serve(scope, receive, stay.until_answered(send))
+                await self._serve(scope, receive, send, stay)
             finally:
                 stay.end()
         else:
             await self.app(scope, receive, send)
 
-    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send, stay: Stay) -> None:
+        send = stay.until_answered(send)
         if scope["method"] in CHANGES:
-            receive = self.app.state.office.patience.bounded(receive)
+            receive = self.app.state.office.patience.bounded(receive, stay)
         read: list[Message] = []
         began = time.perf_counter()
         try:
