@@ -191,6 +191,16 @@ def test_the_ways_of_writing_a_mailbox(email: str, mailbox: str) -> None:
     assert mailbox_of(email) == mailbox
 
 
+# A booking that is being confirmed, and whether anybody waits for it.
+_CONFIRM = """
+UPDATE booking b SET status = 'CONFIRMED', paid_by = p.id, confirmed_at = now()
+  FROM payment p WHERE b.id = $1 AND p.show_id = b.show_id AND p.booking_id = b.id
+"""
+_WAITING = """
+SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')
+"""
+
+
 class TestAddressesInTurn:
     """A booking's address can be put right, and the right one gets the tickets; but not for ever."""
 
@@ -286,6 +296,20 @@ class TestAddressesInTurn:
         statuses = sorted(answer.status_code for answer in await asyncio.gather(*changes))
         assert statuses == [200] * (ADDRESSES_MAX - 1) + [409] * (13 - ADDRESSES_MAX)
         assert len(await mails(pool)) == ADDRESSES_MAX
+
+    async def test_an_address_that_is_given_while_a_payment_is_settled_sees_what_came_of_it(
+        self, client: httpx.AsyncClient, pool: Pool, buyer: make.Buyer, show: make.Show
+    ) -> None:
+        booking = await make.booking(client, buyer, show, show.seats[0])
+        await make.session(client, buyer, booking["id"])
+        async with connection(pool) as conn, conn.transaction():
+            await conn.execute(_CONFIRM, UUID(booking["id"]))
+            naming = asyncio.create_task(name_address(client, buyer, booking["id"], VICTIM))
+            async with asyncio.timeout(10):
+                while not await pool.fetchval(_WAITING):  # noqa: ASYNC110  (what is waited for happens in the database)
+                    await asyncio.sleep(0.01)
+        assert (await naming).status_code == 200
+        assert await mails(pool) == [("CONFIRMED", "QUEUED")]
 
     async def test_an_address_that_comes_with_the_money_gets_the_tickets_once(
         self, client: httpx.AsyncClient, pool: Pool, post: Post, mailer: FakeMailer, buyer: make.Buyer, show: make.Show
