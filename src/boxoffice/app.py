@@ -53,7 +53,7 @@ def create() -> HotWeb:
             starts the processes sets it, also to the embedded database's address).
     """
     chosen = settings.from_environment()
-    logs.configure(chosen.log_format)
+    logs.configure(chosen.log_format, chosen.secrets)
     return HotWeb(create_web(lambda: open_office(chosen)))
 
 
@@ -76,6 +76,7 @@ async def work(chosen: Settings, dsn: str) -> None:
 
 async def reconcile(chosen: Settings, dsn: str, since: datetime) -> Report:
     """Ask the gateways about every payment that is not over, or was over after ``since``; where the money is."""
+    logs.configure(chosen.log_format, chosen.secrets)
     async with _parts(chosen, dsn) as (pool, http):
         fake = fake_gateway(chosen, pool, http)
         return await reconcile_now(pool, {fake.name: fake, **real_gateways(chosen, http)}, since, operator())

@@ -63,6 +63,11 @@ def main() -> None:
         _refuse(error.detail, 2)
     except CannotRunError as error:
         _refuse(str(error), error.exit_code)
+    except Exception as error:  # noqa: BLE001  (a defect: its trace is told, but not as Python would)
+        from boxoffice.logs import tell_crash
+
+        tell_crash(_secrets(), error)
+        sys.exit(1)
 
 
 @cli.command()
@@ -250,6 +255,14 @@ def _settings(port: int | None = None, host: str | None = None) -> Settings:
     if host is not None:
         os.environ["HOST"] = host
     return from_environment()
+
+
+def _secrets() -> frozenset[str]:
+    """What must not be told, as far as the settings can be read."""
+    try:
+        return from_environment().secrets
+    except SettingsError:
+        return frozenset()
 
 
 def _seed(settings: Settings, dsn: str, days: int) -> "SeedReport":

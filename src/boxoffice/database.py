@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from boxoffice.processes import CannotRunError
+from boxoffice.secrecy import without_password
 from boxoffice.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,7 +99,6 @@ def _migrate(dsn: str, *, anyway: bool) -> None:
 
     if not anyway and is_newest(dsn):
         return
-    from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError, DBAPIError
 
     from boxoffice.postgres.migrate import migrate
@@ -108,9 +108,8 @@ def _migrate(dsn: str, *, anyway: bool) -> None:
     except ArgumentError as error:
         raise CannotRunError("DATABASE_URL: not an address that can be read", exit_code=2) from error
     except DBAPIError as error:
-        where = make_url(dsn).render_as_string(hide_password=True)
         why = str(error.orig).strip().splitlines()[0]
-        raise CannotRunError(f"the database at {where} cannot be used: {why}") from error
+        raise CannotRunError(f"the database at {without_password(dsn)} cannot be used: {why}") from error
 
 
 def _put_logins(dsn: str, given: Mapping[str, str]) -> None:

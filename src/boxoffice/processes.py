@@ -127,7 +127,7 @@ def work_until_told(settings: Settings, dsn: str) -> None:
     """Run jobs until a signal."""
     from boxoffice import app, logs
 
-    logs.configure(settings.log_format)
+    logs.configure(settings.log_format, settings.secrets)
     asyncio.run(app.work(settings, dsn))
 
 
@@ -227,7 +227,13 @@ def _work(parent: int, settings: Settings, dsn: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _end_with(parent)
-    work_until_told(settings, dsn)
+    try:
+        work_until_told(settings, dsn)
+    except Exception as error:  # noqa: BLE001  (a defect: its trace is told, but not as Python would)
+        from boxoffice.logs import tell_crash
+
+        tell_crash(settings.secrets, error)
+        sys.exit(1)
 
 
 def _end_with(parent: int) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, TypeVar, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
+
+from boxoffice.secrecy import without_password
 
 Environment = Literal["development", "production"]
 GatewayName = Literal["fake", "stripe", "razorpay"]
@@ -25,6 +27,16 @@ LIMIT_MAX: Final = 10_000_000
 HOLD_MINUTES_MAX: Final = 15.0
 """A hold is renewed up to this long from when it was first taken (spec, section 5)."""
 
+SECRETS: Final = frozenset(
+    {
+        *("secret_key", "payment_webhook_secret", "ticket_signing_key", "stripe_secret_key", "stripe_webhook_secrets"),
+        *("razorpay_key_secret", "razorpay_webhook_secrets"),
+    }
+)
+"""Those that are secret as a whole; others are addresses, of which the password is."""
+
+_HOSTS: Final = re.compile(r"(?:\[[^\[\]]*\]|[^:,@\[\]]*)(?::\d{0,5})?(?:,(?:\[[^\[\]]*\]|[^:,@\[\]]*)(?::\d{0,5})?)*")
+"""One or several, each with its port."""
 _SENDER: Final = re.compile(r'([^<>"@\x00-\x1f\x7f]+ <[^<>\s@]+@[A-Za-z0-9.-]+>|[^<>\s@]+@[A-Za-z0-9.-]+)', re.ASCII)
 
 Number = TypeVar("Number", int, float)
@@ -88,6 +100,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str = ""
     mail_dir: Path | None = None
     log_format: Literal["console", "json"] = "console"
+
+    def __repr__(self) -> str:
+        """All of them, but for secrets and passwords."""
+        return f"Settings({', '.join(f'{name}={self._shown(name)}' for name in self.__struct_fields__)})"
+
+    def _shown(self, name: str) -> str:
+        value: object = getattr(self, name)
+        if name in SECRETS:
+            return "'***'" if value else repr(value)
+        return repr(without_password(value) if isinstance(value, str) else value)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What must never be told: each secret, and the passwords within addresses in either spelling."""
+        found: set[str] = set()
+        for name in self.__struct_fields__:
+            value: object = getattr(self, name)
+            if name in SECRETS:
+                found.update((value,) if isinstance(value, str) else getattr(self, name))
+            elif isinstance(value, str) and "://" in value:
+                found.update(_passwords(value))
+        return frozenset(found - {""})
 
     @property
     def production(self) -> bool:
@@ -207,6 +241,23 @@ def _refuse_half_a_gateway(settings: Settings) -> None:
             raise SettingsError(f"{name}: must be set, with PAYMENT_GATEWAY={settings.payment_gateway}")
 
 
+def _readable(url: str) -> bool:
+    """Whether no password can be taken for another part of an address: what would end it is written in percent."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    who, _, where = parts.netloc.rpartition("@")
+    return "@" not in who + parts.path + parts.fragment and _HOSTS.fullmatch(where) is not None
+
+
+def _passwords(url: str) -> set[str]:
+    """The password of an address, in either place and either spelling."""
+    parts = urlsplit(url)
+    asked = {value for name, value in parse_qsl(parts.query) if name in {"password", "sslpassword"}}
+    return asked | {parts.password or "", unquote(parts.password or "")}
+
+
 def _refuse_weak_secret(name: str, value: str) -> None:
     # Both defaults are known to everybody, whichever variable they are put into.
     if value in {DEVELOPMENT_SECRET_KEY, DEVELOPMENT_WEBHOOK_SECRET}:
@@ -284,13 +335,23 @@ class _Reader:
         value = self.text(name, "")
         if value and not value.startswith(("postgresql://", "postgres://")):
             raise SettingsError(f"{name}: an address that begins with postgresql://, please")
+        self._refuse_unreadable(name, value)
         return value or None
 
     def redis_url(self, name: str) -> str:
         value = self.text(name, "")
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise SettingsError(f"{name}: an address that begins with redis://, rediss:// or unix://, please")
+        self._refuse_unreadable(name, value)
         return value
+
+    def _refuse_unreadable(self, name: str, value: str) -> None:
+        # A library would later complain of what it takes for a host or a port, and is a part of the password.
+        if value and not _readable(value):
+            raise SettingsError(
+                f"{name}: an address like {value.partition('://')[0]}://user:password@host:port/name, please;"
+                " in a password, @ is written as %40, / as %2F, ? as %3F, # as %23, : as %3A"
+            )
 
     def networks(self, name: str) -> tuple[str, ...]:
         found = self.list(name)

@@ -4,17 +4,15 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Barrier
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 import psycopg
 import pytest
-from ground import on_database, run_sql
+from cluster import Cluster, own_cluster
+from ground import run_sql
 from running import BOXOFFICE, START_WITHIN_S, environment, started
 
-from boxoffice.postgres import embedded
 from boxoffice.postgres.grants import WEB, WORKER
 from boxoffice.postgres.migrate import migrate
 from boxoffice.postgres.roles import RolesError, as_role, make_roles, put_login, signs_in, with_role
@@ -23,39 +21,12 @@ from boxoffice.postgres.schema import is_newest, newest
 AT_ONCE = 4
 HARD = "p@ss/w%rd ?&x'"
 """A password of all that must be quoted, here or there."""
-# Whose passwords are looked at: everybody's but the superuser's.
-HBA = "local all postgres trust\nlocal all all scram-sha-256\n"
-
-
-class Cluster:
-    """A server of its own, without roles; what it is asked for is gone with it."""
-
-    def __init__(self, address: str) -> None:
-        self.server = address
-
-    def database(self, name: str = "cinema", owner: str = "postgres") -> str:
-        """The address of an empty database, for its owner."""
-        run_sql(self.server, f"CREATE DATABASE {name} OWNER {owner}")
-        return self.address(name, owner)
-
-    def login(self, name: str, attributes: str = "") -> str:
-        run_sql(self.server, f"CREATE ROLE {name} LOGIN PASSWORD 'secret' {attributes}")
-        return name
-
-    def address(self, database: str, login: str, password: str = "secret") -> str:  # noqa: S107  (no secret)
-        parts = urlsplit(on_database(self.server, database))
-        return urlunsplit(parts._replace(netloc=f"{login}:{quote(password, safe='')}@"))
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    with TemporaryDirectory(prefix="boxoffice-roles-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        with embedded.server(Path(folder)) as running:
-            (Path(folder) / "postgres" / "pg_hba.conf").write_text(HBA, encoding="utf-8")
-            address = running.get_uri("postgres")
-            run_sql(address, "SELECT pg_reload_conf()")
-            yield Cluster(address)
+    with own_cluster() as made:
+        yield made
 
 
 def ask(dsn: str, question: str) -> object:

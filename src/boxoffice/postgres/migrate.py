@@ -32,7 +32,10 @@ def migrate(dsn: str, tell: Callable[[str], object] = lambda _: None) -> str:
     """
     config = _config()
     engine = create_engine(
-        _sqlalchemy_url(dsn), poolclass=NullPool, connect_args={"connect_timeout": schema.CONNECT_TIMEOUT_S}
+        _sqlalchemy_url(dsn),
+        poolclass=NullPool,
+        connect_args={"connect_timeout": schema.CONNECT_TIMEOUT_S},
+        hide_parameters=True,
     )
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})

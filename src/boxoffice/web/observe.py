@@ -16,6 +16,8 @@ from litestar.middleware.base import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import Counter, Histogram
 
+from boxoffice.secrecy import without_tokens
+
 REQUESTS: Final = Counter("boxoffice_requests_total", "Requests answered", ["method", "route", "status"])
 SECONDS: Final = Histogram(
     "boxoffice_request_seconds",
@@ -23,6 +25,7 @@ SECONDS: Final = Histogram(
     ["method", "route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+_FIRST_REFUSAL: Final = 400
 _GIVEN_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 SHOWN_SECONDS: Final = Counter(
@@ -106,7 +109,11 @@ def record(scope: Scope, status: int, seconds: float, *, told: bool = True) -> N
     counter.inc()
     histogram.observe(seconds)
     if told:
-        log.info("request", method=method, path=scope["path"], status=status, milliseconds=round(seconds * 1000, 1))
+        path = scope["path"]
+        # What was answered has an address of ours. What was refused may have anything in it.
+        if status >= _FIRST_REFUSAL:
+            path = without_tokens(path)
+        log.info("request", method=method, path=path, status=status, milliseconds=round(seconds * 1000, 1))
 
 
 class ShownMaps:
