@@ -85,6 +85,14 @@ fuzz-parsers: $(READY)  ## the parsers of webhooks, guided by the lines that are
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r fuzz.lock
 	PYTHONPATH=tests $(BIN)/python tests/fuzz/parsers.py
 
+.PHONY: audit
+# pip-audit comes from a lock of its own into an environment of its own: it needs other versions of what we lock.
+# AUDIT_URL=… asks another service that speaks OSV's protocol.
+audit: $(READY)         ## what is locked against the published vulnerabilities; needs osv.dev, and fails without
+	@test -x $(VENV)/audit/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)/audit
+	@$(BIN)/uv pip install --quiet --python $(VENV)/audit/bin/python --require-hashes -r audit.lock
+	@$(BIN)/python tests/dependencies/audit.py
+
 .PHONY: faults faketime-installed mutations
 # What cannot be broken here fails; FAULTS_MAY_SKIP=1 does without it.
 faults: export FAULTS_LONG := 1
@@ -130,6 +138,7 @@ lock: $(READY)
 	$(LOCK) --group dev pyproject.toml -o requirements.lock
 	$(LOCK) --group bootstrap -o bootstrap.lock
 	$(LOCK) --group fuzz -o fuzz.lock
+	$(LOCK) --group audit -o audit.lock
 
 clean:
 	rm -rf $(VENV) build dist

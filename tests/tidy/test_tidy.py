@@ -1,6 +1,7 @@
 """The rules of the house that no linter knows (style as a test)."""
 
 import ast
+import hashlib
 import os
 import re
 import tokenize
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "src/boxoffice/web/static"
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 PYTHON = sorted(path for folder in ("src", "tests", "examples", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 FUNCTION_LINES_MAX = 70
@@ -96,6 +98,17 @@ def test_no_statement_changes_its_session(path: Path) -> None:
     ]
 
     assert not [text for text in texts if re.match(changes, text, re.DOTALL)]
+
+
+def test_copied_files_are_those_of_the_lock() -> None:
+    lock = (ROOT / "assets.lock").read_text(encoding="utf-8")
+    named = dict(re.findall(r"^    (\S+) --hash=sha256:([0-9a-f]{64})$", lock, re.MULTILINE))
+    folders = {(ROOT / file).parent for file in named}
+    assert folders == {ROOT / "tests/browser/axe", STATIC / "swagger", *(STATIC / "vendor").iterdir()}
+    there = {file for folder in folders for kind in ("*.js", "*.css") for file in folder.glob(kind)}
+    assert {ROOT / file for file in named} == there
+    for file, digest in named.items():
+        assert hashlib.sha256((ROOT / file).read_bytes()).hexdigest() == digest, file
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*.lock")), ids=name)
