@@ -43,8 +43,8 @@ log = structlog.get_logger(__name__)
 
 WORK: Final = {
     Kind.LOOKING: Bound(least=128, wait_s=0.3, allowance=512),
-    Kind.CHOOSING: Bound(least=352, wait_s=0.5, allowance=768),
-    Kind.HOLDING: Bound(least=320, wait_s=0.5),
+    Kind.CHOOSING: Bound(least=304, wait_s=0.5, allowance=768),
+    Kind.HOLDING: Bound(least=304, wait_s=0.5),
     Kind.BOOKING: Bound(least=400, wait_s=0.7),
     Kind.FINISHING: Bound(least=1_024, wait_s=1.5),
 }
