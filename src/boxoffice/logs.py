@@ -11,7 +11,7 @@ import structlog
 
 from boxoffice.secrecy import Mask, without_details, without_named
 
-CHATTY: Final = ("httpx", "procrastinate", "alembic", "_granian", "granian.access", "fontTools")
+CHATTY: Final = ("httpx", "procrastinate", "alembic", "_granian", "granian.access", "fontTools", "stripe")
 """Libraries that tell of each thing they do."""
 
 

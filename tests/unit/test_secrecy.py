@@ -293,6 +293,7 @@ except ValueError as error:
     log.error("ours", exc_info=error, password="by-its-name", path="/ours")
     log.info("request", path="/ours", status=404)
     logging.getLogger("library").exception("theirs %s", "own-secret-of-ours")
+    logging.getLogger("stripe").info("repeats what it was answered")
     logging.getLogger("_granian").error("server %s", "own-secret-of-ours")
 """
 
@@ -304,7 +305,7 @@ def test_all_that_is_logged_is_looked_over(form: str) -> None:
     )
     assert ended.stdout == ""
     told = ended.stderr
-    for secret in ("own-secret-of-ours", "asha", "local-variable\n", "local-variable'", "by-its-name"):
+    for secret in ("own-secret-of-ours", "asha", "local-variable\n", "local-variable'", "by-its-name", "repeats"):
         assert secret not in told
     for needed in ("ours", "/ours", "theirs", "server", "ValueError", "in fail", "404"):
         assert needed in told
