@@ -173,6 +173,14 @@ def test_a_decision_says_why_and_what_enforces_it(path: Path) -> None:
     assert not missing
 
 
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Pytest cannot tell them apart, but where a folder is a package: it then runs nothing at all."""
+    names = [
+        path.name for path in PYTHON if path.name.startswith("test_") and not (path.parent / "__init__.py").exists()
+    ]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_every_test_that_the_documents_name_exists() -> None:
     tests = {str(path.relative_to(ROOT / "tests")): path for path in (ROOT / "tests").rglob("test_*.py")}
     missing: list[str] = []

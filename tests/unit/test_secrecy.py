@@ -75,7 +75,8 @@ LOOKS: list[tuple[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("said", "secret"), LOOKS)
+# Named by their numbers: some are of this moment, and each process of a test run collects them for itself.
+@pytest.mark.parametrize(("said", "secret"), LOOKS, ids=map(str, range(len(LOOKS))))
 @pytest.mark.parametrize("form", ["console", "json"])
 def test_what_looks_like_a_secret_is_hidden(said: str, secret: str, form: str) -> None:
     mask = Mask(form=form)
