@@ -34,7 +34,9 @@ WEB_STOP_S: Final = 5
 JOBS_STOP_S: Final = 10.0
 JOBS_PAUSE_S: Final = 1.0
 """Before a job worker that died is replaced; doubled each time, up to `JOBS_PAUSE_S_MAX`."""
-JOBS_PAUSE_S_MAX: Final = 30.0
+JOBS_PAUSE_S_MAX: Final = 4.0
+"""A job worker ends whenever its database does, and is back within five seconds of it. What lived longer than this
+begins anew with `JOBS_PAUSE_S`."""
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: a sale's opening brings thousands at once."""
 
@@ -65,11 +67,12 @@ def run(settings: Settings, database: "Addresses", opened: Callable[[], None]) -
     """Web and jobs until a signal; ``opened`` is called once the web answers.
 
     Raises:
-        CannotRunError: the web workers keep dying.
+        CannotRunError: a web worker ended before any had answered.
     """
     from granian.constants import HTTPModes, Interfaces, Loops
     from granian.http import HTTP1Settings
-    from granian.server import Server
+
+    from boxoffice.web.server import Server
 
     # The processes that we start read their settings as we did, and where they are forks of this
     # one, they share what was imported here: the start takes one import instead of one a process.
@@ -79,7 +82,8 @@ def run(settings: Settings, database: "Addresses", opened: Callable[[], None]) -
     import_module("boxoffice.app")
     gc.freeze()
     server = Server(
-        "boxoffice.app:create",
+        tell=_tell,
+        target="boxoffice.app:create",
         factory=True,
         interface=Interfaces.ASGI,
         address=settings.host,
@@ -92,7 +96,6 @@ def run(settings: Settings, database: "Addresses", opened: Callable[[], None]) -
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=round(settings.slow_client_s * 1000)),
         log_enabled=False,
-        respawn_failed_workers=True,
         workers_kill_timeout=WEB_STOP_S,
     )
 
@@ -100,7 +103,9 @@ def run(settings: Settings, database: "Addresses", opened: Callable[[], None]) -
         # The workers are forks of this process: nothing else runs here until they are made.
         while len(server.wrks) < settings.workers:
             time.sleep(0.02)
-        if _answers(settings):
+        answers = _answers(settings)
+        server.opened.set()
+        if answers:
             opened()
 
     with _JobWorker(settings, database.worker):
@@ -110,7 +115,7 @@ def run(settings: Settings, database: "Addresses", opened: Callable[[], None]) -
         except SystemExit as error:
             # Ctrl+C reaches the workers too, which the server then takes for their failure.
             if error.code == 1 and not server.interrupt_signal:
-                raise CannotRunError("the web workers keep ending; what they logged says why") from error
+                raise CannotRunError("a web worker cannot start; what it logged says why") from error
 
 
 def _share_metrics(settings: Settings) -> None:

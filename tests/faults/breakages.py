@@ -30,6 +30,27 @@ async def web_killed(scene: Scene) -> None:
     await scene.note_return("a web process killed", began)
 
 
+async def all_web_killed(scene: Scene) -> None:
+    """SIGKILL of every web process at one moment, some of which have just taken the place of others."""
+    await scene.kill_all(scene.web_workers)
+    began = time.monotonic()
+    await asyncio.sleep(0.3)
+    await scene.note_return("all web processes killed", began)
+
+
+async def everything_killed(scene: Scene) -> None:
+    """SIGKILL of PostgreSQL, and of all that `serve` has started; who takes their place finds no database."""
+    await scene.kill_all(scene.web_workers)
+    await scene.kill_all(scene.job_worker)
+    scene.database.kill()
+    gone = time.monotonic()
+    await asyncio.sleep(6)
+    starting = time.monotonic()
+    recovery_s = await asyncio.to_thread(scene.database.start)
+    await scene.note_return("everything killed", starting + recovery_s)
+    scene.note("everything killed: the slowest refusal, s", scene.watch.slowest(gone, starting, refusals=True))
+
+
 async def jobs_killed(scene: Scene) -> None:
     killed = await scene.kill_one(scene.job_worker)
     began = time.monotonic()
@@ -201,7 +222,9 @@ def _back(what: str, within_s: float = BACK_WITHIN_S) -> dict[str, float]:
 _DOWN: Final = {"gateway down: the slowest booking, s": 2.0, "gateway down: a new session paid after, s": 30.0}
 BOUNDS: Final[Mapping[Fault, Mapping[str, float]]] = {
     web_killed: _back("a web process killed"),
-    # The pause before a job worker is replaced doubles: 1, 2, 4 s. What it had in hand is found after 15 to 18 s.
+    all_web_killed: _back("all web processes killed"),
+    everything_killed: _back("everything killed") | {"everything killed: the slowest refusal, s": REFUSED_WITHIN_S},
+    # The pause before a job worker is replaced doubles, up to 4 s. What it had in hand is found after 15 to 18 s.
     jobs_killed: {
         "the job worker killed: another after, s": 8.0,
         "the job worker killed: what it had in hand free after, s": 30.0,

@@ -68,13 +68,29 @@ class Scene:
 
     async def kill_one(self, of: Callable[[], list[psutil.Process]]) -> int:
         """SIGKILL one of those, once there is one: it may be about to be replaced. Its id."""
+        alive = await self._alive(of)
+        chosen = self.rng.choice(alive)
+        chosen.kill()
+        return chosen.pid
+
+    async def kill_all(self, of: Callable[[], list[psutil.Process]]) -> None:
+        """SIGKILL all of those, once there is one."""
+        for process in await self._alive(of):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    async def _alive(self, of: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
+        """Those that live, at least one.
+
+        Raises:
+            TimeoutError: there is none, and nobody replaces those who died.
+        """
         async with asyncio.timeout(THERE_WITHIN_S):
             while True:
                 with suppress(psutil.NoSuchProcess):
                     if alive := [process for process in of() if process.status() != psutil.STATUS_ZOMBIE]:
-                        chosen = self.rng.choice(alive)
-                        chosen.kill()
-                        return chosen.pid
+                        return alive
+                assert self.server.poll() is None, self.log.read_text(encoding="utf-8")[-3_000:]
                 await asyncio.sleep(0.05)
 
     @property

@@ -14,10 +14,12 @@ import pytest
 from breakages import (
     SMALL_DISK_MB,
     Fault,
+    all_web_killed,
     clock_jumps,
     database_frozen,
     database_killed,
     disk_full,
+    everything_killed,
     gateway_down,
     gateway_gone,
     gateway_slow,
@@ -43,10 +45,11 @@ MAY_SKIP = os.environ.get("FAULTS_MAY_SKIP") == "1"
 ROUNDS = int(os.environ.get("FAULTS_ROUNDS", "1"))
 CALM_S = 1.5
 RUNS: dict[str, list[Fault]] = {
-    "web": [web_killed] * 4,
+    "web": [web_killed, web_killed, all_web_killed, all_web_killed, web_killed, web_killed],
     "jobs": [jobs_killed] * 3,
     "database": [database_killed] * 3,
     "frozen": [database_frozen] * 2,
+    "everything": [everything_killed] * 2,
     "lines": [lines_cut] * 4,
     "queue": [queue_filled],
     "clock": [clock_jumps],
@@ -62,6 +65,7 @@ RUNS: dict[str, list[Fault]] = {
         lines_cut,
         database_frozen,
         web_killed,
+        everything_killed,
         database_killed,
     ],
 }

@@ -51,23 +51,26 @@ def server(data_dir: Path) -> Generator[PostgresServer]:
 
 
 def _forget_the_dead(home: Path) -> None:
-    """Drop processes that were killed from the library's list of users, and a dead server's pid file.
+    """Drop processes that were killed from the library's list of users, and the files by which a dead server locks.
 
     The library counts users by process id: one that was killed would keep the server running
-    for ever, and a pid file whose number now belongs to another program would pass for a server.
+    for ever, and a lock whose number now belongs to another program, or to a server that was killed and that
+    nobody has waited for, would pass for a server.
     """
     users = home / ".handle_pids.json"
     if users.exists():
         alive = [pid for pid in json.loads(users.read_text() or "[]") if psutil.pid_exists(pid)]
         users.write_text(json.dumps(alive))
-    pid_file = home / "postmaster.pid"
-    if pid_file.exists() and not _is_postgres(pid_file):
-        pid_file.unlink()
+    for lock in (home / "postmaster.pid", *home.glob(".s.PGSQL.*.lock")):
+        if lock.exists() and not _is_of_a_server(lock):
+            lock.unlink()
 
 
-def _is_postgres(pid_file: Path) -> bool:
+def _is_of_a_server(lock: Path) -> bool:
+    """Whether the process in its first line is a PostgreSQL that lives."""
     try:
-        return "postgres" in psutil.Process(int(pid_file.read_text().split("\n", 1)[0])).name()
+        process = psutil.Process(int(lock.read_text().split("\n", 1)[0]))
+        return "postgres" in process.name() and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError):
         return False
 

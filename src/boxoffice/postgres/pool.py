@@ -86,6 +86,9 @@ def constraint_of(error: asyncpg.PostgresError) -> str | None:
 async def connect_pool(dsn: str, *, size: int, plan_once: bool = False, pulse: Pulse | None = None) -> Pool:
     """A pool of up to ``size`` connections to the database at ``dsn``, dropped whenever its ``pulse`` stays away.
 
+    With a ``pulse`` it begins empty: a web process can start while the database is away, and refuse who needs it.
+    Without one it has connected.
+
     With ``plan_once`` a statement is planned once a connection and not for each set of arguments: right for one whose
     plan is the same for all of them and takes longer to make than to run.
 
@@ -94,7 +97,7 @@ async def connect_pool(dsn: str, *, size: int, plan_once: bool = False, pulse: P
     """
     made = await cast("Any", Pool)(
         dsn,
-        min_size=min(2, size),
+        min_size=0 if pulse else min(2, size),
         max_size=size,
         # What `asyncpg.create_pool` would say, which makes no pool but its own.
         max_queries=50_000,
