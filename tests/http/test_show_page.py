@@ -157,7 +157,10 @@ async def test_the_best_seats_are_held_in_one_go(browser: Browser, show: make.Sh
     assert (many.status_code, many.json()["code"]) == (409, "seat_limit_reached")
 
 
-@pytest.mark.parametrize("count", ["", "0", "11", "-1", "x", "9" * 50, "²"])
+@pytest.mark.parametrize(
+    "count",
+    ["", "0", "11", "-1", "x", "9" * 50, "²", "0011", "00150", "2\n", pytest.param("001" + "0" * 5000, id="zeros")],
+)
 async def test_nonsense_is_refused(browser: Browser, count: str) -> None:
     assert (await browser.send("best", count=count)).status_code == 400
 

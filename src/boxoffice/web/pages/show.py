@@ -5,6 +5,7 @@ seat map's modules want. Somebody who comes without an identity gets one with th
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
@@ -55,6 +56,7 @@ MODULES: Final = tuple(
 )
 """Named in the page, so that the browser fetches them all at once and not one after the other."""
 
+_COUNT: Final = re.compile(r"[0-9]{1,2}")
 _DRAWINGS: Final = HallDrawings()
 
 
@@ -267,7 +269,7 @@ async def _named(request: PageRequest) -> list[UUID]:
 
 async def _count(request: PageRequest) -> int:
     text = str((await request.form()).get("count", ""))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:3]) <= SEATS_A_REQUEST_MAX:
+    if not _COUNT.fullmatch(text) or not 1 <= int(text) <= SEATS_A_REQUEST_MAX:
         wanted = f"a number from 1 to {SEATS_A_REQUEST_MAX}"
         raise MalformedError(f"count: {wanted}", errors={"count": wanted})
     return int(text)
