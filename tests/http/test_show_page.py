@@ -30,7 +30,7 @@ class Browser:
         self.page = answer.text
         return self.page
 
-    async def send(self, act: str, *seats: UUID, headers: dict[str, str] = JSON, **fields: str) -> httpx.Response:
+    async def send(self, act: str, *seats: UUID, headers: dict[str, str] = JSON, **fields: Any) -> httpx.Response:
         token = re.search(r'<meta name="csrf" content="([^"]+)"', self.page)
         assert token
         form: dict[str, Any] = {"csrf": token[1], "seat": [str(seat) for seat in seats], **fields}
@@ -177,6 +177,40 @@ async def test_no_seat_too_many_seats_and_no_seats_at_all(browser: Browser, clie
     assert (odd.status_code, odd.json()["code"]) == (400, "malformed")
     eleven = await browser.send("hold", *(UUID(int=n) for n in range(11)))
     assert (eleven.status_code, eleven.json()["code"]) == (409, "seat_limit_reached")
+
+
+FORMS: list[tuple[str, dict[str, Any], int, str]] = [
+    ("hold", {"seat": "nonsense"}, 400, "That did not work."),
+    ("hold", {"seat": str(UUID(int=1))}, 400, "That did not work."),
+    ("hold", {}, 400, "Please choose at least one seat."),
+    ("hold", {"seat": [str(UUID(int=number)) for number in range(11)]}, 409, "You can hold 10 seats at most."),
+    ("book", {"seat": "nonsense"}, 400, "That did not work."),
+    ("book", {"seat": str(UUID(int=1))}, 400, "That did not work."),
+    ("book", {}, 400, "Please choose at least one seat."),
+    ("best", {"count": "0"}, 400, "That did not work."),
+    ("best", {"count": "9"}, 409, "There are not that many seats left."),
+    ("release", {"seat": "nonsense"}, 400, "That did not work"),
+]
+
+
+@pytest.mark.parametrize(("act", "fields", "status", "told"), FORMS)
+async def test_what_is_refused_is_told_on_a_page(
+    browser: Browser,
+    client: httpx.AsyncClient,
+    show: make.Show,
+    act: str,
+    fields: dict[str, Any],
+    status: int,
+    told: str,
+) -> None:
+    await make.hold(client, await make.guest(client), show, *show.seats[:6])
+    await browser.send("hold", show.seats[6])
+
+    answer = await browser.send(act, headers=PAGE, **fields)
+
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert told in answer.text
 
 
 async def test_a_form_of_another_page_does_nothing(browser: Browser, show: make.Show) -> None:
