@@ -77,9 +77,17 @@ async def test_reads_are_counted_by_network_address(limited: Client, app: Litest
         refused(await client.get(path, headers=guest.headers))
         refused(await client.get(path, headers={"Authorization": "Bearer made-up"}))
         refused(await client.get("/"))
+        refused(await client.get("/static/icon.svg"))
         assert (await client.post("/api/v1/auth/guest")).status_code == 201
     async with httpx.AsyncClient(transport=asgi(app, "203.0.113.10"), base_url="http://box-office.test") as another:
         assert (await another.get("/api/v1/movies")).status_code == 200
+
+
+async def test_files_are_counted_with_what_else_is_read(limited: Client) -> None:
+    async with limited(NEIGHBOUR, address_reads_per_minute=2) as client:
+        assert (await client.get("/static/icon.svg")).status_code == 200
+        assert (await client.get("/static/icon.svg/x")).status_code == 404
+        refused(await client.get("/api/v1/movies"))
 
 
 async def test_changes_are_counted_by_network_address(limited: Client, office: Office) -> None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ import structlog
 from ground import asgi
 from prometheus_client.parser import text_string_to_metric_families
 
+import boxoffice
 from boxoffice.postgres.pool import Pool
 from boxoffice.postgres.turns import Turns
 from boxoffice.web.observe import ADD_UP_S
@@ -23,6 +25,7 @@ from boxoffice.web.office import Office
 from boxoffice.web.router import create_web
 
 HEALTH = "/api/v1/health"
+PACKAGE = Path(boxoffice.__file__).parent
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> None:
@@ -127,9 +130,32 @@ async def test_a_request_has_an_id_in_its_answer_and_in_its_log_line(
         assert line["milliseconds"] >= 0
 
 
-@pytest.mark.parametrize("path", ["/nope", "/api/v1/nope", "/api/v1", "/static/nope.css", "/static/../router.py"])
+UNKNOWN = [
+    "/nope",
+    "/api/v1/nope",
+    "/api/v1",
+    "/static",
+    "/static/",
+    "/static/css",
+    "/static/nope.css",
+    "/static/../router.py",
+    "/static/%2e%2e/router.py",
+    "/static/icon.svg/x",
+    pytest.param("/static/" + "a" * 300, id="long-name"),
+    pytest.param("/static/" + "a/" * 4000, id="long-path"),
+    "/static/%00",
+    "/static/icon.svg%00.css",
+    "/static/%ff",
+    "/static/%ed%a0%80",
+]
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
 async def test_an_unknown_address_is_a_problem(client: httpx.AsyncClient, path: str) -> None:
-    refused(await client.get(path), 404, "not_found")
+    answer = await client.get(path)
+    refused(answer, 404, "not_found")
+    assert str(PACKAGE) not in answer.text, "where we are on this machine is nobody's business"
+    assert (await client.head(path)).status_code == 404
 
 
 async def test_a_method_that_is_not_taken_is_a_problem(client: httpx.AsyncClient) -> None:

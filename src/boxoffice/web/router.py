@@ -10,7 +10,6 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.plugins.jinja import JinjaTemplateEngine
-from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
 from litestar.template.config import TemplateConfig
 
 from boxoffice.accounts import Caller
@@ -55,7 +54,7 @@ from boxoffice.web.pages.browser import know_browser
 from boxoffice.web.pages.failures import for_browsers
 from boxoffice.web.pages.page import PageMiddleware
 from boxoffice.web.safe_headers import SafeHeadersMiddleware
-from boxoffice.web.static_cache import StaticCacheMiddleware
+from boxoffice.web.static_files import static_files
 
 BODY_BYTES_MAX: Final = 64 * 1024
 COMPRESS_FROM_BYTES: Final = 600
@@ -108,12 +107,7 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
             Router(path="/", route_handlers=PAGE_ROUTES, guards=[know_browser], include_in_schema=False),
             health.metrics,
             *problems.ROUTES,
-            create_static_files_router(
-                path="/static",
-                directories=[_HERE / "static"],
-                include_in_schema=False,
-                middleware=[StaticCacheMiddleware()],
-            ),
+            static_files("/static", _HERE / "static"),
         ],
         lifespan=[lifespan],
         dependencies={
