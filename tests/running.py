@@ -82,14 +82,23 @@ def until(what: Callable[[], object], within_s: float = STOP_WITHIN_S) -> bool:
 @contextmanager
 def started(data_dir: Path, command: str, *arguments: str, **variables: str) -> Generator[Running]:
     """The command, once it says that it is open; killed with all of its processes should the test fail."""
+    with started_with_log(None, data_dir, command, *arguments, **variables) as running:
+        yield running
+
+
+@contextmanager
+def started_with_log(
+    log_to: Path | None, data_dir: Path, command: str, *arguments: str, **variables: str
+) -> Generator[Running]:
+    """The same; its log goes to ``log_to``, if not to what it has `said`."""
     port = free_port()
     said = data_dir.parent / f"{command}-{port}.log"
-    with said.open("wb") as log:
+    with said.open("ab") as out, (log_to or said).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  (our own program)
             [*BOXOFFICE, command, "--port", str(port), *arguments],
             env=environment(data_dir, **variables),
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            stdout=out,
+            stderr=log,
         )
     running = Running(data_dir, port, process, said)
     family: list[psutil.Process] = []

@@ -1,15 +1,23 @@
-"""Structured logs: JSON lines in production, readable lines in development, one event a line; no secrets in either."""
+"""Structured logs: JSON lines in production, readable lines in development, one event a line; no secrets in either.
+
+A line that cannot be written (the disk is full, the terminal gone) is lost and counted; nobody is refused for it.
+"""
 
 import logging
 import sys
 import traceback
 from collections.abc import Iterable, MutableMapping
-from typing import Any, Final, Literal
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import structlog
 
 from boxoffice.secrecy import Mask, without_details, without_named
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
 
 CHATTY: Final = ("httpx", "procrastinate", "alembic", "_granian", "granian.access", "fontTools", "stripe")
 """Libraries that tell of each thing they do."""
@@ -18,6 +26,7 @@ CHATTY: Final = ("httpx", "procrastinate", "alembic", "_granian", "granian.acces
 def configure(form: Literal["console", "json"], secrets: Iterable[str] = ()) -> None:
     """Send our own logs and those of the libraries to standard error, in one form, without ``secrets``."""
     mask = Mask(secrets, form=form)
+    _lost_lines()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -45,9 +54,7 @@ def configure(form: Literal["console", "json"], secrets: Iterable[str] = ()) -> 
             masked,  # pyright: ignore[reportArgumentType]  (the last takes a line, and returns one)
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer)
-        if form == "json"
-        else structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Bytes(sys.stderr.buffer) if form == "json" else _Text(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -77,6 +84,40 @@ def configure(form: Literal["console", "json"], secrets: Iterable[str] = ()) -> 
         library.propagate = True
 
 
+class _Bytes(structlog.BytesLogger):
+    """Lines of bytes, of which one that cannot be written is lost."""
+
+    def msg(self, message: bytes) -> None:
+        """Write a line."""
+        try:
+            super().msg(message)
+        except (OSError, ValueError):
+            _lost_lines().inc()
+
+    info = warning = error = critical = msg
+
+
+class _Text(structlog.PrintLogger):
+    """The same, as text."""
+
+    def msg(self, message: str) -> None:
+        """Write a line."""
+        try:
+            super().msg(message)
+        except (OSError, ValueError):
+            _lost_lines().inc()
+
+    info = warning = error = critical = msg
+
+
+@cache
+def _lost_lines() -> "Counter":
+    # Imported by who logs, and not by who starts it: the library looks for its folder as it is imported.
+    from prometheus_client import Counter  # noqa: PLC0415
+
+    return Counter("boxoffice_log_lines_lost_total", "Lines of the log that could not be written to standard error")
+
+
 def _withhold(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Drop what is secret by its name, and what the database repeats in its errors."""
     error = event.get("exc_info")
@@ -93,7 +134,9 @@ def _withhold(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMap
 def tell_crash(secrets: Iterable[str], error: BaseException) -> None:
     """Write an error that nobody foresaw, with its trace, to standard error; for commands, which log nothing."""
     without_details(error)
-    sys.stderr.write(Mask(secrets)("".join(traceback.format_exception(error))))
+    # Where nothing can be written, the exit code has to tell.
+    with suppress(OSError, ValueError):
+        sys.stderr.write(Mask(secrets)("".join(traceback.format_exception(error))))
 
 
 def _encode(event: object, **_: Any) -> bytes:

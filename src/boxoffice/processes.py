@@ -17,6 +17,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -108,7 +109,7 @@ def run(settings: Settings, database: "Addresses", opened: Callable[[], None]) -
         if answers:
             opened()
 
-    with _JobWorker(settings, database.worker):
+    with JobWorker(settings, database.worker):
         threading.Thread(target=announce, daemon=True).start()
         try:
             server.serve(target_loader=partial(_web_app, os.getpid(), settings), wrap_loader=False)
@@ -179,7 +180,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
             found.close()
 
 
-class _JobWorker:
+class JobWorker:
     """A process that runs the jobs while inside, replaced when it dies."""
 
     def __init__(self, settings: Settings, dsn: str) -> None:
@@ -221,7 +222,11 @@ class _JobWorker:
             with self._starting:
                 if self._stopping.is_set():
                     return
-                self._process = self._start()
+                try:
+                    self._process = self._start()
+                except OSError as error:
+                    # The machine has no room for a process. The dead one is found dead again, and this tried again.
+                    _tell(f"a job worker cannot be started: {error.strerror}")
 
 
 def _work(parent: int, settings: Settings, dsn: str) -> None:
@@ -277,4 +282,6 @@ def _local(host: str) -> str:
 
 
 def _tell(line: str) -> None:
-    print(f"boxoffice: {line}", file=sys.stderr, flush=True)  # noqa: T201  (the operator's terminal)
+    # Who watches over the others does not end because nobody can be told.
+    with suppress(OSError, ValueError):
+        print(f"boxoffice: {line}", file=sys.stderr, flush=True)  # noqa: T201  (the operator's terminal)

@@ -68,7 +68,8 @@ def test_a_web_worker_that_dies_again_and_again_is_replaced_each_time(data_dir: 
             assert replaced(running, both), running.said()
         assert until(lambda: answer(running, READY) == 200), running.said()
         assert running.said().count("a web worker ended (code -9)") == 9
-        running.stop(signal.SIGTERM)
+        # As when its terminal is closed.
+        running.stop(signal.SIGHUP)
 
 
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL], ids=["frozen", "killed"])

@@ -36,7 +36,11 @@ class Server(MPServer):
         self.opened = threading.Event()
 
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
-        """Take Granian's place in watching over the workers; ends when the server is to end.
+        """What Granian calls between the start of the workers and their end."""
+        self.watch_over(spawn_target, target_loader)
+
+    def watch_over(self, spawn_target: Any, target_loader: Any) -> None:
+        """Replace who dies, until the server is to end.
 
         ``interrupt_children`` has the place of each worker that ended unasked, and is written before
         ``main_loop_interrupt`` is set, from a thread for each worker.
@@ -49,19 +53,16 @@ class Server(MPServer):
             self.main_loop_interrupt.clear()
             if self.interrupt_signal:
                 return
-            if self.reload_signal:
-                self._reload(spawn_target, target_loader)
             if self.interrupt_children and not self.opened.is_set():
                 return
             while self.interrupt_children:
                 place = self.interrupt_children.pop()
-                # Not those who were asked to go meanwhile, and have their successors.
-                if not self.wrks[place].is_alive():
-                    due[place] = self._due(place)
+                due[place] = self._due(place)
             for place in [place for place, at in due.items() if at <= time.monotonic()]:
-                del due[place]
-                self.wrks[place] = self._spawn_worker(idx=place, target=spawn_target, callback_loader=target_loader)
-                self.wrks[place].start()
+                if self._replace(place, spawn_target, target_loader):
+                    del due[place]
+                else:
+                    due[place] = time.monotonic() + PAUSE_S
 
     def _due(self, place: int) -> float:
         """When this dead worker's successor starts; its death is told."""
@@ -71,3 +72,25 @@ class Server(MPServer):
         when = f"in {pause_s:g} s" if pause_s else "now"
         self._tell(f"a web worker ended (code {dead.inner.exitcode}); another starts {when}")
         return now + pause_s
+
+    def _replace(self, place: int, spawn_target: Any, target_loader: Any) -> bool:
+        """Start a successor; False where the machine has no room for a process or a thread."""
+        worker = self._spawn_worker(idx=place, target=spawn_target, callback_loader=target_loader)
+        try:
+            worker.start()
+        except (OSError, RuntimeError) as error:
+            self._tell(f"a web worker cannot be started: {error}")
+            if worker.inner.pid is not None:
+                # It runs, but there was no room for the thread that would notice its end.
+                worker.kill()
+                worker.join()
+            return False
+        self.wrks[place] = worker
+        return True
+
+    def signal_handler_reload(self, *_: Any) -> None:
+        """End as any program does when its terminal is gone (SIGHUP).
+
+        Granian would replace every worker. Ours are forks of one process with one set of settings: none would be new.
+        """
+        self.signal_handler_interrupt()
