@@ -4,6 +4,7 @@ They are kept for good where their address changes with them, else until the bro
 """
 
 import errno
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from litestar.file_system import BaseLocalFileSystem
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware.base import ASGIMiddleware
 from litestar.static_files import create_static_files_router  # pyright: ignore[reportUnknownVariableType]
-from litestar.types import ASGIApp, Message, PathType, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from litestar.types.file_types import FileInfo
 
 from boxoffice.web.office import Office
@@ -59,9 +60,10 @@ class StaticCacheMiddleware(ASGIMiddleware):
 
 
 class _Files(BaseLocalFileSystem):
-    """Files alone: a folder is none, nor is what no file could be named. The framework would make a 500 of the latter."""
+    """Files alone: no folder is one, nor is what no file could be named, of which the framework would make a 500."""
 
-    async def info(self, path: PathType, **kwargs: Any) -> FileInfo:
+    async def info(self, path: Path | PathLike[Any] | str, **kwargs: Any) -> FileInfo:
+        """What the system knows of a file."""
         try:
             found = await super().info(path, **kwargs)
         except ValueError as error:  # A NUL, or half a character.
