@@ -42,6 +42,7 @@ class Action(StrEnum):
     CHECK_IN = "ticket.check_in"
     PUT_USER = "user.put"
     MEND_PAYMENT = "payment.mend"
+    RESOLVE_MATTER = "matter.resolve"
 
 
 class Kind(StrEnum):
@@ -53,6 +54,7 @@ class Kind(StrEnum):
     SHOW = "show"
     BOOKING = "booking"
     PAYMENT = "payment"
+    STRAY_EVENT = "stray_event"
     ACCOUNT = "account"
 
 

@@ -127,13 +127,20 @@ def seed(
 @cli.command()
 def reconcile(
     days: Annotated[int, typer.Option(min=1, max=366, help="Ask about payments that were over in these days.")] = 1,
+    resolve: Annotated[str | None, typer.Option(help="Ask nobody: this, of what waits, was settled by hand.")] = None,
+    note: Annotated[str, typer.Option(help="How it was settled, with --resolve; kept in the audit log.")] = "",
 ) -> None:
     """Ask the gateways about money, mend what can be mended, and say what waits for a person (exit code 1)."""
     from datetime import UTC, datetime, timedelta
 
     from boxoffice import app
 
+    if (resolve is None) != (not note.strip()):
+        raise CannotRunError("reconcile: --resolve and --note go together", exit_code=2)
     settings = _settings()
+    if resolve is not None:
+        _resolve(settings, resolve, note.strip())
+        return
     with served(settings, WORKER_URL) as found:
         report = asyncio.run(app.reconcile(settings, found.worker, datetime.now(UTC) - timedelta(days=days)))
     for what, done in (("not over", report.unfinished), ("over", report.finished)):
@@ -145,11 +152,26 @@ def reconcile(
         out.print(f"Ledger: {account.account:<8} {account.balance:>15,} {account.currency} (minor units)")
     for wrong in report.disagreements:
         err.print(f"The ledger disagrees with the payments of show {wrong.show_id} ({wrong.currency})")
-    for issue in report.issues:
-        err.print(f"Payment {issue.payment_id} of show {issue.show_id}: {issue.kind}: {issue.detail}")
+    for matter in report.matters:
+        of = "" if matter.payment_id is None else f"payment {matter.payment_id} of show {matter.show_id}: "
+        err.print(f"{matter.id} since {matter.since:%Y-%m-%d %H:%M}: {of}{matter.detail}", markup=False)
     out.print(f"Waiting for a person: {report.waiting}")
     if report.waiting:
         raise typer.Exit(1)
+
+
+def _resolve(settings: Settings, matter_id: str, note: str) -> None:
+    """As the owner: neither web nor jobs may say that a person has settled something."""
+    from boxoffice.audit import operator
+    from boxoffice.bookings.waiting import resolve
+
+    async def resolve_now(dsn: str) -> None:
+        async with _pool(dsn) as pool:
+            await resolve(pool, matter_id, note, operator())
+
+    with owned(settings) as dsn:
+        asyncio.run(resolve_now(dsn))
+    out.print(f"{matter_id} waits for nobody any more", markup=False)
 
 
 @users.command("create")

@@ -25,9 +25,11 @@ from boxoffice import idempotency
 from boxoffice.bookings import expiry, reconciliation
 from boxoffice.bookings.authorisation import SETTLE_AUTHORISATION
 from boxoffice.bookings.capture import settle_authorisation
+from boxoffice.bookings.waiting import count_waiting
 from boxoffice.mail.outbox import MAIL_QUEUE, SEND_MAIL
 from boxoffice.mail.unpaid import forget_unpaid
 from boxoffice.payments.gateway import Gateway
+from boxoffice.payments.ledger import check_ledger
 from boxoffice.payments.refunds import SEND_REFUND, send_refund
 from boxoffice.payments.webhooks import DELIVER_WEBHOOK
 from boxoffice.postgres.pool import Pool
@@ -133,6 +135,8 @@ class Pace:
     frozen without anybody being dead, though a job that runs twice does no harm."""
     look_for_dead_s: float = 3.0
     """How often each worker looks whether another has died."""
+    count_s: float = 60.0
+    """How often each worker counts what waits for a person."""
     shutdown_s: float = 20.0
     """How long jobs may run on when the worker is told to stop; then they are cut off, to run again."""
     restart_s: float = 2.0
@@ -268,18 +272,20 @@ class Jobs:
         return await hurry(self.context.pool, longest)
 
     async def reconcile_finished(self) -> None:
-        """Ask about the payments that were over in the last day and a bit, and count what waits for a person."""
+        """Ask about the payments that were over in the last day and a bit, and hold the ledger against the rows."""
         since = datetime.now(UTC) - RECONCILED_WITHIN
         await reconciliation.reconcile_finished(self.context.pool, self.context.gateways, since)
-        await reconciliation.count_to_look_at(self.context.pool)
+        await check_ledger(self.context.pool)
+        await count_waiting(self.context.pool)
 
     async def _run_worker(self) -> None:
-        """Both queues and the look for the dead; when one of these ends, as it does without an error too, all end."""
+        """Both queues and what recurs here; when one of these ends, as it does without an error too, all end."""
         async with self.app.open_async():
             parts = [
                 asyncio.create_task(self._run_queue(DEFAULT_QUEUE, CONCURRENCY)),
                 asyncio.create_task(self._run_queue(MAIL_QUEUE, MAIL_CONCURRENCY)),
                 asyncio.create_task(self._look_for_dead()),
+                asyncio.create_task(self._count_waiting()),
             ]
             try:
                 await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
@@ -296,6 +302,15 @@ class Jobs:
         while True:
             await asyncio.sleep(self.pace.look_for_dead_s)
             await self.retry_stalled()
+
+    async def _count_waiting(self) -> None:
+        """By itself and not as a job, which only one of all workers runs: the metric is each machine's own."""
+        while True:
+            try:
+                await count_waiting(self.context.pool)
+            except Exception as error:  # noqa: BLE001  (whatever it is, the jobs go on; a database that is away ends them)
+                log.warning("what waits for a person is not counted", error=repr(error))
+            await asyncio.sleep(self.pace.count_s)
 
     async def _run_queue(self, queue: str, concurrency: int) -> None:
         await self.app.run_worker_async(

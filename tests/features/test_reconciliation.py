@@ -12,13 +12,8 @@ import msgspec
 import pytest
 
 from boxoffice.audit import operator
-from boxoffice.bookings.reconciliation import (
-    Reconciled,
-    count_to_look_at,
-    list_issues,
-    reconcile_finished,
-    reconcile_unfinished,
-)
+from boxoffice.bookings.reconciliation import Reconciled, reconcile_finished, reconcile_unfinished
+from boxoffice.bookings.waiting import count_waiting, list_waiting, resolve
 from boxoffice.payments.gateway import EventType, Gateway, GatewayDownError, Session, SessionRequest, Standing
 from boxoffice.payments.ledger import balances, disagreements
 from boxoffice.payments.refunds import send_refund
@@ -67,7 +62,7 @@ class Case:
 
     async def issues(self) -> list[str]:
         async with self.pool.acquire() as conn:
-            return [issue.kind for issue in await list_issues(conn)]
+            return [matter.id for matter in await list_waiting(conn)]
 
     def say(self, **lies: Any) -> None:
         """Have the gateway say other things of its sessions when asked."""
@@ -223,10 +218,12 @@ async def test_what_cannot_be_mended_waits_for_a_person(case: Case, said: dict[s
     case.say(**said)
     for _ in range(2):
         assert (await case.ask_of_yesterday()).issues == 1
-    assert await case.issues() == [kind]
-    assert await count_to_look_at(case.pool) == 1
-    await case.pool.execute("UPDATE reconciliation_issue SET resolved_at = now()")
-    assert await count_to_look_at(case.pool) == 0
+    (name,) = await case.issues()
+    assert name == f"difference:{case.session['paymentId']}:{kind}"
+    assert await count_waiting(case.pool) == 1
+    await resolve(case.pool, name, "seen to", operator())
+    assert (await case.ask_of_yesterday()).issues == 1
+    assert await count_waiting(case.pool) == 0
     assert await case.status() == ("CONFIRMED", "SUCCEEDED")
 
 
@@ -260,4 +257,3 @@ async def test_a_movement_that_the_rows_do_not_know_is_found(case: Case) -> None
     async with case.pool.acquire() as conn:
         (found,) = await disagreements(conn)
     assert (found.held_by_rows, found.held_by_ledger) == (make.PRICE + 1, make.PRICE)
-    assert await count_to_look_at(case.pool) == 1

@@ -16,6 +16,7 @@ TABLES_OF_A_SHOW = (
     "mail",
     "ledger_entry",
     "reconciliation_issue",
+    "ledger_disagreement",
 )
 
 # The columns of every primary key, unique key and foreign key, in order; unique indexes are no constraints.

@@ -25,7 +25,8 @@ READ_AS = {
     "boxoffice.bookings.cancellation": {"Paid": ("_LOOK", "_LOCK")},
     "boxoffice.bookings.capture": {"boxoffice.bookings.books.Books": ("_LOCK",), "_SetAside": ("_HELD",)},
     "boxoffice.bookings.settlement": {"boxoffice.bookings.books.Books": ("_LOCK",)},
-    "boxoffice.bookings.reconciliation": {"Doubtful": ("_TAKE_TURN", "_FINISHED"), "Issue": ("_ISSUES",)},
+    "boxoffice.bookings.reconciliation": {"Doubtful": ("_TAKE_TURN", "_FINISHED")},
+    "boxoffice.bookings.waiting": {"Matter": ("_WAITING", "_NAMED")},
     "boxoffice.catalog.movies": {"Movie": ("_ADD", "_LOCK", "_CHANGE", "_FIND", "_LIST")},
     "boxoffice.catalog.theatres": {
         "Theatre": ("_ADD_THEATRE", "_CHANGE_THEATRE", "_FIND_THEATRE", "_LIST_THEATRES"),

@@ -2,7 +2,7 @@
 
 What it says takes effect as its webhook would, through `settle`, so that a webhook that was lost confirms or
 refunds a little later. A session that outlives its booking is closed. Where our books and the gateway differ and
-nothing of ours can mend it, a row in `reconciliation_issue` waits for a person.
+nothing of ours can mend it, a row in `reconciliation_issue` waits for a person (`boxoffice.bookings.waiting`).
 """
 
 import asyncio
@@ -13,11 +13,12 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from boxoffice.audit import Actor, mended, record
 from boxoffice.bookings.capture import settle_authorisation
 from boxoffice.bookings.settlement import settle
+from boxoffice.bookings.waiting import Matter, count_waiting, list_waiting
 from boxoffice.payments.asking import event_of
 from boxoffice.payments.gateway import (
     Gateway,
@@ -26,8 +27,8 @@ from boxoffice.payments.gateway import (
     Standing,
     UnknownSessionError,
 )
-from boxoffice.payments.ledger import Account, Disagreement, balances, disagreements
-from boxoffice.postgres.pool import Connection, Pool, Row, connection, row, transaction
+from boxoffice.payments.ledger import Account, Disagreement, balances, check_ledger
+from boxoffice.postgres.pool import Pool, Row, connection, row, transaction
 
 ASKED_A_RUN: Final = 200
 """Payments asked about in one run, so that a run ends before the next begins."""
@@ -39,9 +40,6 @@ CLOSED_AFTER: Final = timedelta(minutes=1)
 ASKED_AGAIN_AFTER: Final = timedelta(minutes=5)
 
 ASKED: Final = Counter("boxoffice_reconciled_payments", "Payments that a gateway was asked about", ["outcome"])
-TO_LOOK_AT: Final = Gauge(
-    "boxoffice_money_to_look_at", "Matters of money that wait for a person", multiprocess_mode="mostrecent"
-)
 log = structlog.get_logger(__name__)
 
 
@@ -139,44 +137,6 @@ async def reconcile_finished(
         show_id, payment_id = page[-1].show_id, page[-1].id
 
 
-# Everything that waits for a person: what gateways and books differ in, events that contradict, refused refunds.
-_TO_LOOK_AT = """
-SELECT (SELECT count(*) FROM reconciliation_issue WHERE resolved_at IS NULL)
-     + (SELECT count(*) FROM payment_event WHERE needs_look)
-     + (SELECT count(*) FROM refund WHERE status = 'FAILED') AS waiting
-"""
-
-
-async def count_to_look_at(pool: Pool) -> int:
-    """How much waits for a person; told to the metric. Shows whose ledger disagrees count too."""
-    async with connection(pool) as conn:
-        waiting: int = await conn.fetchval(_TO_LOOK_AT) + len(await disagreements(conn))
-    TO_LOOK_AT.set(waiting)
-    return waiting
-
-
-class Issue(Row, frozen=True, kw_only=True):
-    """Something that a person must settle."""
-
-    show_id: UUID
-    payment_id: UUID
-    kind: str
-    detail: str
-    first_seen_at: datetime
-
-
-# The oldest first.
-_ISSUES = """
-SELECT show_id, payment_id, kind, detail, first_seen_at FROM reconciliation_issue
- WHERE resolved_at IS NULL ORDER BY first_seen_at LIMIT 1000
-"""
-
-
-async def list_issues(conn: Connection) -> list[Issue]:
-    """What waits for a person, up to 1,000."""
-    return [row(Issue, found) for found in await conn.fetch(_ISSUES)]
-
-
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Where the money is, after everybody was asked."""
 
@@ -184,9 +144,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     finished: Reconciled
     accounts: list[Account]
     disagreements: list[Disagreement]
-    issues: list[Issue]
+    matters: list[Matter]
+    """What waits for a person, up to 1,000."""
     waiting: int
-    """Matters of money that wait for a person, all told."""
+    """How much waits for a person, all told; shows whose ledger disagrees count too."""
 
 
 async def reconcile_now(pool: Pool, gateways: Mapping[str, Gateway], since: datetime, by: Actor | None) -> Report:
@@ -196,14 +157,15 @@ async def reconcile_now(pool: Pool, gateways: Mapping[str, Gateway], since: date
     """
     unfinished = await reconcile_unfinished(pool, gateways, by=by)
     finished = await reconcile_finished(pool, gateways, since, by=by)
-    waiting = await count_to_look_at(pool)
+    disagreements = await check_ledger(pool)
+    waiting = await count_waiting(pool)
     async with connection(pool) as conn:
         return Report(
             unfinished=unfinished,
             finished=finished,
             accounts=await balances(conn),
-            disagreements=await disagreements(conn),
-            issues=await list_issues(conn),
+            disagreements=disagreements,
+            matters=await list_waiting(conn),
             waiting=waiting,
         )
 
@@ -300,10 +262,13 @@ async def _give_up_opening(pool: Pool, payment: Doubtful, by: Actor | None) -> s
     return "mended"
 
 
-# An issue is kept once; seen again, it is told anew, unless a person has settled it since.
+# An issue is kept once. One that a person has settled and that is as it was then stays settled; another amount, say, is
+# another matter.
 _KEEP = """
-INSERT INTO reconciliation_issue (show_id, payment_id, kind, detail) VALUES ($1, $2, $3, $4)
-ON CONFLICT (show_id, payment_id, kind) DO UPDATE SET detail = excluded.detail, last_seen_at = now()
+INSERT INTO reconciliation_issue AS known (show_id, payment_id, kind, detail) VALUES ($1, $2, $3, $4)
+ON CONFLICT (show_id, payment_id, kind) DO UPDATE
+SET detail = excluded.detail, last_seen_at = now(),
+    resolved_at = CASE WHEN known.detail = excluded.detail THEN known.resolved_at END
 """
 
 

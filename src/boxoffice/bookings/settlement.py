@@ -278,7 +278,7 @@ async def _refund_failed(conn: Connection, event: GatewayEvent, books: Books) ->
 
 
 _STRAY = """
-INSERT INTO stray_event (gateway, event_id, event_type, session_id, body) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO stray_event (gateway, event_id, event_type, session_id, body, needs_look) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT DO NOTHING RETURNING true
 """
 
@@ -288,7 +288,10 @@ async def _keep_stray(conn: Connection, event: GatewayEvent) -> Settled:
 
     That one ends is no news: it was opened with an answer that never came, and shown to nobody.
     """
-    new = await conn.fetchval(_STRAY, event.gateway, event.event_id, event.event_type, event.session_id, event.body)
-    tell_log = log.info if event.event_type in _NO_MONEY else log.error
+    money = event.event_type not in _NO_MONEY
+    new = await conn.fetchval(
+        _STRAY, event.gateway, event.event_id, event.event_type, event.session_id, event.body, money
+    )
+    tell_log = log.error if money else log.info
     tell_log("payment event about no session of ours", event_id=event.event_id, session_id=event.session_id)
     return Settled(status="ignored" if new else "duplicate")

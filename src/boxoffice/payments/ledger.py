@@ -7,7 +7,11 @@ to another, so that all accounts together are always nought; what can be wrong i
 
 from uuid import UUID
 
-from boxoffice.postgres.pool import Connection, Row, row
+import structlog
+
+from boxoffice.postgres.pool import Connection, Pool, Row, row, transaction
+
+log = structlog.get_logger(__name__)
 
 
 class Account(Row, frozen=True, kw_only=True):
@@ -71,3 +75,25 @@ SELECT show_id, currency,
 async def disagreements(conn: Connection) -> list[Disagreement]:
     """The shows whose ledger and rows differ, up to 1,000; there should be none."""
     return [row(Disagreement, found) for found in await conn.fetch(_DISAGREEMENTS)]
+
+
+# What is found now takes the place of what was found before.
+_KEEP_FOUND = """
+WITH found AS (
+    SELECT show_id, currency FROM unnest($1::uuid[], $2::text[]) AS one (show_id, currency)
+), gone AS (
+    DELETE FROM ledger_disagreement WHERE (show_id, currency) NOT IN (SELECT show_id, currency FROM found)
+)
+INSERT INTO ledger_disagreement (show_id, currency) SELECT show_id, currency FROM found
+ON CONFLICT DO NOTHING
+"""
+
+
+async def check_ledger(pool: Pool) -> list[Disagreement]:
+    """As `disagreements`; kept, so that they are counted until the ledger is checked again."""
+    async with transaction(pool) as conn:
+        found = await disagreements(conn)
+        await conn.execute(_KEEP_FOUND, [one.show_id for one in found], [one.currency for one in found])
+    for one in found:
+        log.error("the ledger disagrees with payments and refunds", show_id=str(one.show_id), currency=one.currency)
+    return found

@@ -31,6 +31,7 @@ GRANTS: Final[dict[str, tuple[str, str]]] = {
     "fake_refund": ("SELECT, INSERT", "SELECT, INSERT"),
     "fake_session": ("SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE"),
     "idempotency_key": ("SELECT, INSERT, UPDATE", "SELECT, DELETE"),
+    "ledger_disagreement": ("", "SELECT, INSERT, DELETE"),
     "ledger_entry": ("INSERT", "SELECT, INSERT"),
     "mail": ("SELECT, INSERT", "SELECT, INSERT, UPDATE"),
     "movie": ("SELECT, INSERT, UPDATE", "SELECT"),
@@ -42,7 +43,11 @@ GRANTS: Final[dict[str, tuple[str, str]]] = {
     "procrastinate_periodic_defers": ("", "SELECT, INSERT, UPDATE, DELETE"),
     "procrastinate_workers": ("", "SELECT, INSERT, UPDATE, DELETE"),
     "reconciliation_issue": ("", "SELECT, INSERT, UPDATE"),
-    "refund": ("SELECT, INSERT, UPDATE", "SELECT, INSERT, UPDATE"),
+    # That a refund or an event waits for nobody any more is a person's to say, in a command of the owner's.
+    "refund": (
+        "SELECT, INSERT, UPDATE (status, settled_at)",
+        "SELECT, INSERT, UPDATE (status, settled_at, gateway_ref)",
+    ),
     "refund_seat": ("SELECT, INSERT", "SELECT"),
     "screen": ("SELECT, INSERT, UPDATE", "SELECT"),
     # A screen without shows may get other seats.
@@ -50,7 +55,7 @@ GRANTS: Final[dict[str, tuple[str, str]]] = {
     "show": ("SELECT, INSERT, UPDATE", "SELECT"),
     "show_buyer": ("SELECT, INSERT, UPDATE", ""),
     "show_seat": ("SELECT, INSERT, UPDATE", "SELECT, UPDATE"),
-    "stray_event": ("INSERT", "INSERT"),
+    "stray_event": ("INSERT", "SELECT, INSERT"),
     "theatre": ("SELECT, INSERT, UPDATE", "SELECT"),
     "ticket_admission": ("SELECT, INSERT", "SELECT"),
     "unpaid_mail": ("", "SELECT, INSERT, UPDATE, DELETE"),
