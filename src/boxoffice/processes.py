@@ -68,7 +68,7 @@ def run(settings: Settings, database: "Addresses", opened: Callable[[], None]) -
     """Web and jobs until a signal; ``opened`` is called once the web answers.
 
     Raises:
-        CannotRunError: a web worker ended before any had answered.
+        CannotRunError: the data folder cannot be written, or a web worker ended before any had answered.
     """
     from granian.constants import HTTPModes, Interfaces, Loops
     from granian.http import HTTP1Settings
@@ -123,9 +123,14 @@ def _share_metrics(settings: Settings) -> None:
     """Let any worker tell the metrics of all: prometheus-client looks for this folder as it is imported."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         folder = settings.data_dir.expanduser().resolve() / f"metrics-{settings.port}"
-        # What stands there is of a run that is over: two servers do not share a port.
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        try:
+            # What stands there is of a run that is over: two servers do not share a port.
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise CannotRunError(f"BOXOFFICE_DATA_DIR: {folder}, for metrics, cannot be made there: {why}") from error
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 

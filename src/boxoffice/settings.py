@@ -24,6 +24,7 @@ SECRET_LENGTH_MIN: Final = 16
 DEVELOPMENT_SECRET_KEY: Final = "development-only-secret-key-0123456789"  # noqa: S105  (refused in production)
 DEVELOPMENT_WEBHOOK_SECRET: Final = "development-only-webhook-secret"  # noqa: S105  (refused in production)
 LIMIT_MAX: Final = 10_000_000
+WORKERS_MAX: Final = 64
 HOLD_MINUTES_MAX: Final = 15.0
 """A hold is renewed up to this long from when it was first taken (spec, section 5)."""
 
@@ -148,12 +149,12 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process.
 
     Raises:
-        SettingsError: a value is not what its variable takes, or a production secret is
-            missing, a known default, or too short.
+        SettingsError: a value is not what its variable takes, or in production a secret is
+            missing, a known default, or too short, or ``PUBLIC_URL`` is not set.
     """
     read = _Reader(environ)
     environment: Environment = read.choice("ENVIRONMENT", get_args(Environment), "development")
-    workers = read.whole("WORKERS", os.cpu_count() or 1, 1, 64)
+    workers = read.whole("WORKERS", min(WORKERS_MAX, os.cpu_count() or 1), 1, WORKERS_MAX)
     settings = Settings(
         database_url=read.database_url("DATABASE_URL"),
         web_database_url=read.database_url("WEB_DATABASE_URL"),
@@ -208,10 +209,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         raise SettingsError("REFUND_FULL_HOURS: no less than REFUND_HALF_HOURS, please, which is 2 where it is not set")
     _refuse_half_a_gateway(settings)
     if settings.production:
-        _refuse_weak_secret("SECRET_KEY", settings.secret_key)
-        _refuse_weak_secret("PAYMENT_WEBHOOK_SECRET", settings.payment_webhook_secret)
-        for secret in settings.ticket_signing_key:
-            _refuse_weak_secret("TICKET_SIGNING_KEY", secret)
+        _refuse_half_a_production(settings)
     return settings
 
 
@@ -239,6 +237,17 @@ def _refuse_half_a_gateway(settings: Settings) -> None:
     for name, value in needed[settings.payment_gateway].items():
         if not value:
             raise SettingsError(f"{name}: must be set, with PAYMENT_GATEWAY={settings.payment_gateway}")
+
+
+def _refuse_half_a_production(settings: Settings) -> None:
+    """Where real people pay, nothing that they rest on is a default."""
+    _refuse_weak_secret("SECRET_KEY", settings.secret_key)
+    _refuse_weak_secret("PAYMENT_WEBHOOK_SECRET", settings.payment_webhook_secret)
+    for secret in settings.ticket_signing_key:
+        _refuse_weak_secret("TICKET_SIGNING_KEY", secret)
+    if not settings.public_url:
+        # Gateways send buyers back to it and letters link to it: neither would reach us by this machine's own.
+        raise SettingsError("PUBLIC_URL: must be set in production, to where people reach the service")
 
 
 def _readable(url: str) -> bool:

@@ -130,11 +130,24 @@ def test_a_database_out_of_reach_is_one_line_without_its_password(tmp_path: Path
         assert "s3cret" not in line
 
 
-def test_demo_data_is_not_for_production(tmp_path: Path) -> None:
-    secrets = {"SECRET_KEY": "x" * 32, "PAYMENT_WEBHOOK_SECRET": "y" * 32, "ENVIRONMENT": "production"}
+def test_a_data_folder_that_cannot_be_written_is_one_line_also_where_the_database_is_elsewhere(
+    dsn: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    line = one_line(run(tmp_path / "file" / "data", "serve", DATABASE_URL=dsn, PORT=str(free_port())), 1)
+    assert line.startswith("boxoffice: BOXOFFICE_DATA_DIR: ")
 
-    assert "not for production" in one_line(run(tmp_path, "seed", **secrets), 2)
-    assert "not for production" in one_line(run(tmp_path, "demo", **secrets), 2)
+
+def test_demo_data_is_not_for_production(tmp_path: Path) -> None:
+    production = {
+        "ENVIRONMENT": "production",
+        "SECRET_KEY": "x" * 32,
+        "PAYMENT_WEBHOOK_SECRET": "y" * 32,
+        "PUBLIC_URL": "https://tickets.example",
+    }
+
+    assert "not for production" in one_line(run(tmp_path, "seed", **production), 2)
+    assert "not for production" in one_line(run(tmp_path, "demo", **production), 2)
 
 
 def test_what_is_asked_wrongly_is_one_line(tmp_path: Path) -> None:

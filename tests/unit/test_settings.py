@@ -23,6 +23,7 @@ PRODUCTION = {
     "ENVIRONMENT": "production",
     "SECRET_KEY": "k" * SECRET_LENGTH_MIN,
     "PAYMENT_WEBHOOK_SECRET": "w" * SECRET_LENGTH_MIN,
+    "PUBLIC_URL": "https://tickets.example",
 }
 
 # Variable: the field of it, its default, values and what they become, and values that are refused.
@@ -54,7 +55,7 @@ VARIABLES: dict[str, tuple[str, Any, dict[str, Any], list[str]]] = {
     "BOXOFFICE_DATA_DIR": ("data_dir", Path("data"), {"elsewhere": Path("elsewhere")}, []),
     "HOST": ("host", "127.0.0.1", {"0.0.0.0": "0.0.0.0", "::": "::"}, []),  # noqa: S104  (read, not bound)
     "PORT": ("port", 8001, {"1": 1, "65535": 65_535}, [*NO_NUMBERS, "0", "65536", "80.5"]),
-    "WORKERS": ("workers", os.cpu_count() or 1, {"1": 1, "64": 64}, [*NO_NUMBERS, "0", "65", "1.5"]),
+    "WORKERS": ("workers", min(64, os.cpu_count() or 1), {"1": 1, "64": 64}, [*NO_NUMBERS, "0", "65", "1.5"]),
     "PUBLIC_URL": (
         "public_url",
         "",
@@ -238,6 +239,23 @@ def test_production_refuses_a_secret_that_is_missing_known_or_short(secret: str,
     assert line.startswith(f"{secret}: ")
     assert "\n" not in line
     assert not (value or "").strip() or (value or "") not in line
+
+
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_production_refuses_to_start_without_the_address_that_buyers_come_back_to(value: str | None) -> None:
+    environ = {name: text for name, text in PRODUCTION.items() if name != "PUBLIC_URL"}
+    line = refusal(environ if value is None else environ | {"PUBLIC_URL": value})
+
+    assert line.startswith("PUBLIC_URL: ")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(("processors", "workers"), [(None, 1), (2, 2), (96, 64)])
+def test_a_machine_has_a_worker_a_processor_up_to_the_bound(
+    monkeypatch: pytest.MonkeyPatch, processors: int | None, workers: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    assert from_environment({}).workers == workers
 
 
 def test_production_with_secrets_starts_and_logs_for_machines() -> None:
