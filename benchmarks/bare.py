@@ -12,6 +12,7 @@ from granian.constants import Interfaces, Loops
 from granian.server import Server
 
 from boxoffice.processes import BACKLOG
+from boxoffice.web.connections import connections_max
 
 Message = MutableMapping[str, Any]
 
@@ -59,6 +60,7 @@ def main() -> None:
         loop=Loops.uvloop,
         websockets=False,
         backlog=BACKLOG,
+        backpressure=connections_max(),
         log_enabled=False,
     ).serve()
 

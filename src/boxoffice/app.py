@@ -32,6 +32,7 @@ from boxoffice.tickets.codes import TicketKeys
 from boxoffice.tickets.letters import default_sender
 from boxoffice.tickets.post import Post
 from boxoffice.web.bodies import Patience
+from boxoffice.web.connections import listeners_max
 from boxoffice.web.hot import HotWeb
 from boxoffice.web.limits import Limits
 from boxoffice.web.office import Office
@@ -127,7 +128,7 @@ def assemble(
         accounts=Accounts(pool, chosen.secret_key, tallies),
         claims=Claims(claims_pool, on_leased=hot_maps.leased),
         hot_maps=hot_maps,
-        live_seats=LiveSeats(hot_maps),
+        live_seats=LiveSeats(hot_maps, listeners_max=listeners_max()),
         ticket_keys=TicketKeys(chosen.ticket_secrets),
         usher=Usher(pool, hot_maps),
         limits=Limits(chosen, tallies),

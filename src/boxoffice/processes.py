@@ -73,8 +73,10 @@ def run(settings: Settings, database: "Addresses", opened: Callable[[], None]) -
     from granian.constants import HTTPModes, Interfaces, Loops
     from granian.http import HTTP1Settings
 
+    from boxoffice.web.connections import allow_many_files, connections_max
     from boxoffice.web.server import Server
 
+    allow_many_files()
     # The processes that we start read their settings as we did, and where they are forks of this
     # one, they share what was imported here: the start takes one import instead of one a process.
     os.environ["WEB_DATABASE_URL"] = database.web
@@ -93,6 +95,7 @@ def run(settings: Settings, database: "Addresses", opened: Callable[[], None]) -
         loop=Loops.uvloop,
         websockets=False,
         backlog=BACKLOG,
+        backpressure=connections_max(),
         # HTTP/2 as well would mean to wait without a limit for a first byte that tells which of the two it is.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=round(settings.slow_client_s * 1000)),

@@ -1,14 +1,18 @@
 """The seat map: what each viewer sees, its version, its tag, its changes as they happen."""
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import make
+import pytest
 
 from boxoffice.postgres.pool import Pool
+from boxoffice.seating.group_commit import OverloadedError
 from boxoffice.seating.holds import tidy_lapsed
 from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.live import LiveSeats, Quiet, SeatsChanged, StartOver
+from boxoffice.seating.refusals import ShowNotFoundError
 from boxoffice.web.office import Office
 
 
@@ -182,3 +186,30 @@ async def test_the_stream_speaks_server_sent_events(office: Office, client: http
     assert "id: 7" in text
     assert 'data: {"version":7}' in text
     assert Quiet().wire.startswith(b": still here")
+
+
+async def test_of_listeners_there_are_as_many_as_may_and_one_more_is_told_to_read(
+    client: httpx.AsyncClient, office: Office, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = await make.show(pool)
+    live = LiveSeats(HotMaps(pool), listeners_max=2)
+    listening = [live.listen(show.id, None) for _ in range(2)]
+    for events in listening:
+        await anext(events)
+    with pytest.raises(OverloadedError):
+        await anext(live.listen(show.id, None))
+    # Over HTTP that is a refusal like any other, and the map itself can be read.
+    monkeypatch.setattr(office.live_seats, "listen", live.listen)
+    refused = await client.get(f"/api/v1/seats/shows/{show.id}/events")
+    assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+    assert int(refused.headers["retry-after"]) > 0
+    assert (await client.get(f"/api/v1/seats/shows/{show.id}")).status_code == 200
+    # Who leaves makes room; so does who never came in, as there is no such show.
+    await listening.pop().aclose()
+    with pytest.raises(ShowNotFoundError):
+        await anext(live.listen(uuid4(), None))
+    listening.append(live.listen(show.id, None))
+    await anext(listening[-1])
+    for events in listening:
+        await events.aclose()
+    assert live.shows_watched == 0

@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from boxoffice.seating.group_commit import OverloadedError
 from boxoffice.seating.hot_map import HotMap
 from boxoffice.seating.hot_maps import HotMaps
 from boxoffice.seating.map_text import STATUSES
@@ -29,6 +30,9 @@ HEARTBEAT_S: Final = 15.0
 """How long a listener hears nothing at most: proxies close what is silent for longer."""
 REMEMBERED_MAX: Final = 200
 """Changes of a show that a process keeps for listeners who come back."""
+LISTENERS_MAX: Final = 4_096
+FULL_S: Final = 30
+"""When who is one too many may ask again."""
 BEHIND_MAX: Final = 100
 """Changes that a slow listener may have waiting; past it, it is told to start over."""
 
@@ -83,9 +87,13 @@ LiveEvent = SeatsChanged | StartOver | Quiet
 class LiveSeats:
     """All watched shows of this process."""
 
-    def __init__(self, hot_maps: HotMaps, *, look_every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(
+        self, hot_maps: HotMaps, *, look_every_s: float = LOOK_EVERY_S, listeners_max: int = LISTENERS_MAX
+    ) -> None:
         self._hot_maps = hot_maps
         self._look_every_s = look_every_s
+        self._listeners_max = listeners_max
+        self._listeners = 0
         self._watched: dict[UUID, _Watched] = {}
 
     @property
@@ -98,25 +106,36 @@ class LiveSeats:
 
         Raises:
             ShowNotFoundError: there is no such show.
+            OverloadedError: as many listen already as may.
         """
+        if self._listeners >= self._listeners_max:
+            raise OverloadedError("too many listen to live seats: read the seat map now and then", retry_after_s=FULL_S)
+        self._listeners += 1
+        try:
+            watched = await self._watch(show_id)
+            waiting = watched.join()
+            try:
+                for event in watched.course.missed_since(last_seen):
+                    yield event
+                while True:
+                    try:
+                        yield await asyncio.wait_for(waiting.get(), HEARTBEAT_S)
+                    except TimeoutError:
+                        yield Quiet()
+            finally:
+                if watched.leave(waiting):
+                    self._watched.pop(show_id, None)
+        finally:
+            self._listeners -= 1
+
+    async def _watch(self, show_id: UUID) -> "_Watched":
         watched = self._watched.get(show_id)
         if watched is None:
             watched = _Watched(self._hot_maps, show_id, self._look_every_s)
             await watched.look()
             # Another listener may have come while we read.
             watched = self._watched.setdefault(show_id, watched)
-        waiting = watched.join()
-        try:
-            for event in watched.course.missed_since(last_seen):
-                yield event
-            while True:
-                try:
-                    yield await asyncio.wait_for(waiting.get(), HEARTBEAT_S)
-                except TimeoutError:
-                    yield Quiet()
-        finally:
-            if watched.leave(waiting):
-                self._watched.pop(show_id, None)
+        return watched
 
     async def close(self) -> None:
         """Stop looking."""

@@ -16,6 +16,7 @@ from boxoffice.catalog.layouts import RowLayout, SeatPlace
 from boxoffice.catalog.theatres import ScreenLayout, ScreenNotFoundError, screen_layout
 from boxoffice.errors import ForbiddenError, MalformedError, UnidentifiedError
 from boxoffice.postgres.pool import connection
+from boxoffice.seating.group_commit import OverloadedError
 from boxoffice.seating.refusals import ShowNotFoundError
 from boxoffice.seating.seat_map import (
     AvailableSeats,
@@ -181,7 +182,7 @@ async def layout(office: NamedDependency[Office], screen_id: FromPath[UUID]) -> 
             examples=[Example(id="example", value=_EVENTS)],
         )
     }
-    | problems(MalformedError, ShowNotFoundError),
+    | problems(MalformedError, ShowNotFoundError, OverloadedError),
     media_type="text/event-stream",
 )
 async def seat_events(
@@ -192,7 +193,7 @@ async def seat_events(
     `seats` events carry `{version, changes: [{id, status}]}`. A `reset` event carries `{version}` and
     means: read the seat map again. Connections without `Last-Event-ID` begin with a `reset`. After 15 s of
     silence a `heartbeat` event says that the connection lives. Who does not read for half a minute is let go, and
-    comes back with `Last-Event-ID`.
+    comes back with `Last-Event-ID`. Where as many listen as may, 503 `overloaded`: read the seat map now and then.
     """
     events = office.live_seats.listen(show_id, _version(last_event_id))
     # The first event is awaited here, so that an unknown show is answered 404 and not with an empty stream.
