@@ -44,6 +44,23 @@ async def test_a_show_that_cannot_be_is_refused(client: httpx.AsyncClient, manag
     assert (await get(client, "/shows"))["items"] == []
 
 
+POSTERS_NOWHERE = [
+    "javascript:alert(1)",
+    "//posters.example/p.jpg",
+    "/\\posters.example/p.jpg",
+    "https:///p.jpg",
+    "https://[x/p.jpg",
+    "https://[::1]/p.jpg",
+    "https://x;sandbox/p.jpg",
+    "https://ü;sandbox/p.jpg",
+    "https://x,y/p.jpg",
+    "https://*.example/p.jpg",
+    "https://user@posters.example/p.jpg",
+    "https://posters.example\\@elsewhere.example/p.jpg",
+    "https://posters.example:port/p.jpg",
+    "https://ü..example/p.jpg",
+    "https://posters.example/p.jpg\n",
+]
 GARBAGE: list[tuple[str, Any]] = [
     ("/movies", {}),
     ("/movies", []),
@@ -56,7 +73,7 @@ GARBAGE: list[tuple[str, Any]] = [
     ("/movies", MOVIE | {"durationMin": 10**20}),
     ("/movies", MOVIE | {"genres": "Drama"}),
     ("/movies", MOVIE | {"genres": ["a\x00"]}),
-    ("/movies", MOVIE | {"posterUrl": "javascript:alert(1)"}),
+    *(("/movies", MOVIE | {"posterUrl": address}) for address in POSTERS_NOWHERE),
     ("/theatres", THEATRE | {"timezone": "Mars/Olympus"}),
     ("/theatres", THEATRE | {"city": None}),
     ("screens", {"name": "x", "rows": []}),

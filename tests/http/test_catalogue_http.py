@@ -93,6 +93,22 @@ async def test_changing_what_is_given_and_nothing_else(client: httpx.AsyncClient
     assert [seat["price"] for seat in seats] == [25_000, 25_000, 1]
 
 
+async def test_a_posters_host_may_be_of_any_language(client: httpx.AsyncClient, manager: make.Buyer) -> None:
+    written, asked_for = "https://bücher.example/ü.jpg", "https://xn--bcher-kva.example/ü.jpg"
+
+    movie = await post(client, manager, "/movies", MOVIE | {"posterUrl": written})
+    path = f"{API}/movies/{movie['id']}"
+    other = await client.patch(path, json={"posterUrl": "/posters/own.jpg"}, headers=manager.headers)
+    again = await client.patch(path, json={"posterUrl": written}, headers=manager.headers)
+    refused = await client.patch(path, json={"posterUrl": "https://x;sandbox/p.jpg"}, headers=manager.headers)
+
+    assert (movie["posterUrl"], other.json()["posterUrl"]) == (asked_for, "/posters/own.jpg")
+    assert again.json()["posterUrl"] == asked_for
+    assert refused.status_code == 400
+    assert "punycode" in refused.json()["errors"]["posterUrl"]
+    assert (await get(client, f"/movies/{movie['id']}"))["posterUrl"] == asked_for
+
+
 async def test_only_managers_change_the_catalogue(client: httpx.AsyncClient, pool: Pool) -> None:
     guest, staff = await make.guest(client), await make.member(client, pool, "staff")
     some = uuid4()

@@ -194,6 +194,35 @@ async def test_posters_of_other_hosts_are_let_in_by_name(client: httpx.AsyncClie
         assert "img-src 'self' https://posters.example;" in page.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://bücher.example/p.jpg",
+        "https://सिनेमा.भारत/p.jpg",
+        "https://[x/p.jpg",
+        "https://x;sandbox/p.jpg",
+        "https://x,y/p.jpg",
+        "https://x/p.jpg;sandbox",
+        "https://*/p.jpg",
+        "https://user@x/p.jpg",
+        "//x/p.jpg",
+    ],
+)
+async def test_a_posters_address_says_nothing_else_to_browsers(
+    client: httpx.AsyncClient, pool: Pool, address: str
+) -> None:
+    show = await make.show(pool)
+    policy = (await client.get("/", headers=HTML)).headers["content-security-policy"]
+    # From before such addresses were refused.
+    await pool.execute("UPDATE movie SET poster_url = $1", address)
+
+    for path in ("/", f"/films/{show.movie_id}"):
+        page = await client.get(path, headers=HTML)
+        assert page.status_code == 200, page.text
+        said = page.headers["content-security-policy"].replace("img-src 'self' https://x;", "img-src 'self';")
+        assert said == policy
+
+
 class Elsewhere:
     """A gateway that has pages of its own."""
 

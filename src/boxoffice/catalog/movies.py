@@ -8,14 +8,16 @@ from msgspec import UNSET, Meta, UnsetType
 
 from boxoffice.catalog import Label, Phrase, Prose
 from boxoffice.catalog.paging import BEFORE_ALL, Page, decode, page
-from boxoffice.errors import UnknownError
+from boxoffice.errors import MalformedError, UnknownError
+from boxoffice.origins import origin_of, with_ascii_host
 from boxoffice.postgres.pool import Connection, Row, row
 
 DURATION_MIN_MAX: Final = 24 * 60
 
 Minutes = Annotated[int, Meta(ge=1, le=DURATION_MIN_MAX)]
 Genres = Annotated[list[Annotated[Phrase, Meta(min_length=1)]], Meta(max_length=20)]
-Url = Annotated[str, Meta(max_length=2000, pattern=r"^(https?://|/)[^\x00-\x20\x7f]*$")]
+# `//` and `/\` would be another host, by a name that no page lets in.
+Url = Annotated[str, Meta(max_length=2000, pattern=r"\A(https?://|/(?![/\\]))[^\x00-\x20\x7f]*\Z")]
 Year = Annotated[int, Meta(ge=1880, le=2200)]
 
 
@@ -35,6 +37,7 @@ class MovieDraft(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     genres: Genres = []
     synopsis: Prose = ""
     poster_url: Url | None = None
+    """A path on this site, or an address of another; a host of any language is kept as browsers ask for it."""
     release_year: Year | None = None
 
 
@@ -76,7 +79,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING {_COLUMNS}
 
 
 async def add_movie(conn: Connection, draft: MovieDraft) -> Movie:
-    """Add a film."""
+    """Add a film.
+
+    Raises:
+        MalformedError: its poster is where no page could show it from.
+    """
+    draft = msgspec.structs.replace(draft, poster_url=_shown_from(draft.poster_url))
     record = await conn.fetchrow(_ADD, *msgspec.structs.astuple(draft))
     return row(Movie, record or {})
 
@@ -99,8 +107,11 @@ async def change_movie(conn: Connection, movie_id: UUID, changes: MovieChanges) 
     """Change a film. Shows that were made already keep their times.
 
     Raises:
+        MalformedError: its poster is where no page could show it from.
         MovieNotFoundError: there is none.
     """
+    if changes.poster_url is not UNSET:
+        changes = msgspec.structs.replace(changes, poster_url=_shown_from(changes.poster_url))
     record = await conn.fetchrow(_LOCK, movie_id)
     if record is None:
         raise MovieNotFoundError
@@ -145,3 +156,19 @@ async def list_movies(conn: Connection, limit: int, cursor: str | None = None) -
     title, movie_id = decode(cursor, tuple[str, UUID]) or BEFORE_ALL
     records = await conn.fetch(_LIST, title, movie_id, limit + 1)
     return page([row(Movie, record) for record in records], limit, lambda movie: (movie.title, movie.id))
+
+
+def _shown_from(poster_url: str | None) -> str | None:
+    """Where pages show a poster from: they let its host in by name, which has to be one that browsers understand."""
+    if poster_url is None or poster_url.startswith("/"):
+        return poster_url
+    try:
+        shown = with_ascii_host(poster_url)
+    except ValueError:
+        shown = ""
+    if origin_of(shown) is None:
+        wanted = (
+            "a host's name or IPv4 address, and a port if need be, after https://; else the name in punycode, xn--…"
+        )
+        raise MalformedError(f"posterUrl: {wanted}", errors={"posterUrl": wanted})
+    return shown

@@ -9,11 +9,10 @@ import hashlib
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from gettext import NullTranslations
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
@@ -26,6 +25,7 @@ from markupsafe import Markup
 
 from boxoffice.formats import Formats, formats_in
 from boxoffice.languages import LANGUAGES, Language, texts_in
+from boxoffice.origins import origin_of
 from boxoffice.web.office import Office
 from boxoffice.web.pages.browser import CSRF_FIELD, PageRequest, browser_of
 from boxoffice.web.pages.own_name import own_name_of
@@ -110,13 +110,6 @@ def is_page(path: str) -> bool:
 def wants_page(request: PageRequest) -> bool:
     """Whether the answer is to be read by a person: browsers say that they take HTML."""
     return is_page(request.url.path) and "text/html" in request.headers.get("accept", "")
-
-
-@lru_cache(maxsize=256)
-def origin_of(address: str) -> str | None:
-    """The origin of an http(s) address; None for a path on this site."""
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} and parts.netloc else None
 
 
 def policy(office: Office, *, images: tuple[str, ...] = ()) -> str:
