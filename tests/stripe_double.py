@@ -34,6 +34,8 @@ class StripeDouble:
     refunds: dict[str, Json] = field(default_factory=dict[str, Json])
     events: list[Json] = field(default_factory=list[Json])
     refund_status: str = "succeeded"
+    refuses: str = ""
+    """The code with which it refuses refunds; none: it makes them."""
     _keys: dict[str, tuple[Any, int, Json]] = field(default_factory=dict[str, tuple[Any, int, Json]])
     _ids: Any = field(default_factory=lambda: count(1))
 
@@ -88,6 +90,16 @@ class StripeDouble:
         refund = self.refunds[refund_id]
         refund["status"] = status
         self._tell("refund.failed" if status == "failed" else "refund.updated", refund)
+
+    def give_back(self, session_id: str, amount: int, about: dict[str, str] | None = None) -> None:
+        """Somebody gives money back in the dashboard; ``about``: the metadata."""
+        session = self.sessions.get(session_id)
+        intent_id = session["payment_intent"] if session else session_id
+        self._refund({"payment_intent": intent_id, "amount": str(amount), "metadata": about or {}})
+
+    def a_day_passes(self) -> None:
+        """After which it no longer knows what it answered under a key."""
+        self._keys.clear()
 
     def dispute(self, session_id: str) -> None:
         """The buyer goes to their bank."""
@@ -186,6 +198,8 @@ class StripeDouble:
         return self._shown(session)
 
     def _refund(self, params: Json) -> Json:
+        if self.refuses:
+            raise RefusedError(400, "Insufficient funds in your Stripe balance to refund this amount.", self.refuses)
         intent = self._find(self.intents, params["payment_intent"], "payment_intent")
         amount = int(params["amount"])
         gone = sum(

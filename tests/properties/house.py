@@ -21,6 +21,7 @@ from boxoffice.payments.gateway import (
     CaptureRequest,
     Gateway,
     GatewayDownError,
+    GatewayRefusedError,
     RefundReceipt,
     RefundRequest,
     Session,
@@ -38,7 +39,10 @@ Result = TypeVar("Result")
 
 
 class MoodyGateway:
-    """The fake gateway, in the mood that it is told: ``answers``, ``silent`` (does nothing), ``answer_lost``."""
+    """The fake gateway, in the mood that it is told.
+
+    ``answers``, ``silent`` (does nothing), ``answer_lost``; ``refuses``: refunds, which it does all the same.
+    """
 
     def __init__(self, inner: Gateway) -> None:
         self._inner = inner
@@ -62,7 +66,10 @@ class MoodyGateway:
 
     async def refund(self, request: RefundRequest) -> RefundReceipt:
         self._silent()
-        return self._unless_lost(await self._inner.refund(request))
+        receipt = await self._inner.refund(request)
+        if self.mood == "refuses":
+            raise GatewayRefusedError("it will not")
+        return self._unless_lost(receipt)
 
     async def fetch(self, session_id: str) -> Standing:
         self._silent()

@@ -29,6 +29,7 @@ STARTS_IN: Final = {
     "running": timedelta(minutes=-5),
     "over": timedelta(hours=-4),
 }
+REFUND_MOODS: Final = MOODS | st.just("refuses")
 ROUNDS: Final = 3
 """Whatever has happened is known, and done with, after asking about it this often: set aside, decided, taken."""
 
@@ -77,17 +78,19 @@ class Machine(PaymentsMachine):
                 refund.id = answer.json()["refundId"]
                 DONE["refunds: requested"] += 1
 
-    @rule(mood=MOODS, cut=st.booleans())
+    @rule(mood=REFUND_MOODS, cut=st.booleans())
     def sends_refunds(self, mood: str, *, cut: bool) -> None:
         """The durable jobs run, while the gateway is in some mood and its line to us may be cut."""
         self.house.gateway.mood, self.house.network.cut = mood, cut
         self.house.run(self.house.send_refunds(self.show.id))
         self.house.gateway.mood, self.house.network.cut = "answers", False
-        # Done there, its answer lost: its own event has told us, unless the line was cut too.
-        if mood == "answers" or (mood == "answer_lost" and not cut):
-            for booking in self.model.bookings.values():
-                for refund in booking.refunds:
-                    refund.status = "SUCCEEDED"
+        # Done there, its answer lost or a refusal: its own event has told us, unless the line was cut too.
+        heard = mood == "answers" or (mood != "silent" and not cut)
+        for booking in self.model.bookings.values():
+            for refund in [one for one in booking.refunds if one.status == "PENDING" and mood != "silent"]:
+                if heard or mood == "refuses":
+                    refund.status = "SUCCEEDED" if heard else "FAILED"
+                    DONE[f"refunds: {refund.status}"] += 1
 
     @precondition(lambda self: self.refunds_told())
     @rule(which=WHICH)
@@ -108,6 +111,15 @@ class Machine(PaymentsMachine):
 
     def refunds_told(self) -> list[httpx.Request]:
         return [one for one in self.house.network.carried[-60:] if b"refund.succeeded" in one.content]
+
+    def hears_of_what_was_refused(self) -> None:
+        """Of what the gateway has done, though it said that it would not, its event tells in the end."""
+        told = [one for one in self.house.network.carried if b"refund.succeeded" in one.content]
+        failed = [r for booking in self.model.bookings.values() for r in booking.refunds if r.status == "FAILED"]
+        for carried in told if failed else ():
+            assert self.house.run(self.house.client.send(_again(carried))).status_code == 200
+        for refund in failed:
+            refund.status = "SUCCEEDED"
 
     # ------------------------------------------------------ time and jobs ---
 
@@ -166,6 +178,7 @@ class Machine(PaymentsMachine):
         """Settling: what has happened becomes known, the jobs run, and then the money must add up."""
         self.settles()
         self.house.run(self.house.send_refunds(self.show.id))
+        self.hears_of_what_was_refused()
         self.house.run(self.house.job("expire", self.show.id))
         for booking in self.model.bookings.values():
             for payment in booking.payments:

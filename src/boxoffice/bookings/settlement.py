@@ -263,6 +263,7 @@ async def _refunded(conn: Connection, event: GatewayEvent, books: Books) -> Effe
         payment_id=books.payment_id,
         refund_id=event.refund_id,
         amount=event.amount,
+        gateway_ref=event.gateway_ref,
     )
     if done:
         return Effect(outcome="refund_succeeded")
@@ -271,7 +272,11 @@ async def _refunded(conn: Connection, event: GatewayEvent, books: Books) -> Effe
 
 async def _refund_failed(conn: Connection, event: GatewayEvent, books: Books) -> Effect:
     failed = event.refund_id is not None and await mark_refund_failed(
-        conn, show_id=books.show_id, payment_id=books.payment_id, refund_id=event.refund_id
+        conn,
+        show_id=books.show_id,
+        payment_id=books.payment_id,
+        refund_id=event.refund_id,
+        gateway_ref=event.gateway_ref,
     )
     # Money is owed that the gateway could not give back: a person must look.
     return Effect(outcome="refund_failed" if failed else "no_such_refund", took_effect=failed, needs_look=True)

@@ -44,6 +44,17 @@ class GatewayRefusedError(ConflictError):
     code = "gateway_refused"
 
 
+class RefundFailedError(GatewayRefusedError):
+    """The payment gateway made the refund, and the money did not arrive."""
+
+    code = "refund_failed"
+
+    def __init__(self, detail: str = "", *, gateway_ref: str | None = None) -> None:
+        super().__init__(detail)
+        self.gateway_ref = gateway_ref
+        """The gateway's own name of that refund: nothing will come of it any more."""
+
+
 class UnknownSessionError(UnknownError):
     """There is no such payment session."""
 
@@ -184,8 +195,8 @@ class GatewayEvent(msgspec.Struct, frozen=True, kw_only=True):
 class Gateway(Protocol):
     """One payment gateway.
 
-    Every method but `verify` asks over a network. `GatewayDownError` always means that the outcome is unknown:
-    ask again, with the same ids, until there is an answer.
+    Every method but `verify` asks over a network. `GatewayDownError` always means that the outcome is unknown, or
+    that the gateway will not at this moment: ask again, with the same ids, until there is an answer.
     """
 
     @property
@@ -236,11 +247,13 @@ class Gateway(Protocol):
         ...
 
     async def refund(self, request: RefundRequest) -> RefundReceipt:
-        """Give money back.
+        """Give money back; asked again, where that refund stands now.
 
         Raises:
-            GatewayDownError: no answer; ask again with the same id.
-            GatewayRefusedError: it will not, whatever we do.
+            GatewayDownError: no answer, or not now (too little on our account, another refund under way); ask again
+                with the same id.
+            RefundFailedError: it was made, and did not arrive.
+            GatewayRefusedError: it will not, whatever we do, and this refund is not there.
         """
         ...
 

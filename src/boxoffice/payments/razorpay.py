@@ -18,6 +18,7 @@ from boxoffice.payments.gateway import (
     GatewayDownError,
     GatewayEvent,
     GatewayRefusedError,
+    RefundFailedError,
     RefundReceipt,
     RefundRequest,
     Session,
@@ -31,6 +32,7 @@ from boxoffice.payments.razorpay_events import (
     Links,
     Payment,
     Refund,
+    Refunds,
     check_razorpay_signature,
     parse_razorpay_event,
 )
@@ -41,6 +43,10 @@ LINK_LASTS_LONGER: Final = timedelta(minutes=20)
 """Razorpay wants a link to last a quarter of an hour at least. This much later than the booking it ends by itself,
 if nobody cancelled it."""
 ANSWER_WITHIN_S: Final = 20
+REFUNDS_A_PAYMENT: Final = 100
+"""More than a booking has seats, and the most that Razorpay lists at once."""
+_NOT_NOW: Final = ("another payment operation is in progress", "does not have enough balance")
+"""Of the refusals, those that Razorpay's reference tells to repeat, known by their words: all have one code."""
 
 _STATES: Final[Mapping[str, SessionState]] = {
     "created": SessionState.OPEN,
@@ -132,7 +138,11 @@ class RazorpayGateway:
         raise GatewayRefusedError(f"this session is {standing.state}: Razorpay sets nothing aside")
 
     async def refund(self, request: RefundRequest) -> RefundReceipt:
-        """Give money back, once for each refund id; see `Gateway.refund`."""
+        """Give money back, once for each refund id; see `Gateway.refund`.
+
+        What is asked again under an idempotency key may be answered as it was the first time: so it is looked up first
+        where this refund stands, and again before a refusal counts, since an answer may have been lost.
+        """
         try:
             link = await self._find(request.session_id)
         except UnknownSessionError as unknown:
@@ -140,21 +150,18 @@ class RazorpayGateway:
         payment_id = _payment_of(link)
         if payment_id is None or link.currency != request.currency or request.amount <= 0:
             raise GatewayRefusedError("this session has no such money to give back")
-        made = await self._ask(
-            "POST",
-            f"payments/{payment_id}/refund",
-            Refund,
-            headers={"X-Refund-Idempotency": str(request.refund_id)},
-            body={
-                "amount": request.amount,
-                "speed": "normal",
-                "notes": {"refund_id": str(request.refund_id), "session_id": request.session_id},
-            },
-        )
+        made = await self._refund_of(payment_id, request)
+        if made is None:
+            try:
+                made = await self._make_refund(payment_id, request)
+            except GatewayRefusedError:
+                made = await self._refund_of(payment_id, request)
+                if made is None:
+                    raise
         if made.amount != request.amount:
             raise GatewayRefusedError("this refund id was used for something else")
         if made.status == "failed":
-            raise GatewayRefusedError("the refund has failed")
+            raise RefundFailedError("the refund has failed", gateway_ref=made.id)
         return RefundReceipt(gateway_ref=made.id, done=made.status == "processed")
 
     async def fetch(self, session_id: str) -> Standing:
@@ -183,6 +190,24 @@ class RazorpayGateway:
     async def _link_of(self, request: SessionRequest) -> Link | None:
         found = await self._ask("GET", "payment_links", Links, query={"reference_id": str(request.payment_id)})
         return next((link for link in found.payment_links if link.reference_id == str(request.payment_id)), None)
+
+    async def _refund_of(self, payment_id: str, request: RefundRequest) -> Refund | None:
+        path, many = f"payments/{payment_id}/refunds", {"count": str(REFUNDS_A_PAYMENT)}
+        found = await self._ask("GET", path, Refunds, query=many)
+        return next((made for made in found.items if made.note("refund_id") == str(request.refund_id)), None)
+
+    async def _make_refund(self, payment_id: str, request: RefundRequest) -> Refund:
+        return await self._ask(
+            "POST",
+            f"payments/{payment_id}/refund",
+            Refund,
+            headers={"X-Refund-Idempotency": str(request.refund_id)},
+            body={
+                "amount": request.amount,
+                "speed": "normal",
+                "notes": {"refund_id": str(request.refund_id), "session_id": request.session_id},
+            },
+        )
 
     async def _find(self, session_id: str) -> Link:
         # It becomes a part of an address: whatever is not of this form was not made by Razorpay.
@@ -223,7 +248,7 @@ class RazorpayGateway:
         """Razorpay's answer.
 
         Raises:
-            GatewayDownError: no answer, or none that says what became of it.
+            GatewayDownError: no answer, none that says what became of it, or not now.
             GatewayRefusedError: Razorpay will not, whatever we do.
         """
         try:
@@ -245,7 +270,10 @@ class RazorpayGateway:
         if status in {401, 403, 409, 429} or answer.is_server_error:
             raise GatewayDownError(f"Razorpay answered {status}")
         if not answer.is_success:
-            raise GatewayRefusedError(f"Razorpay: {_reason(answer.content) or status}")
+            reason = _reason(answer.content)
+            if any(words in reason.lower() for words in _NOT_NOW):
+                raise GatewayDownError(f"Razorpay will not now: {reason}")
+            raise GatewayRefusedError(f"Razorpay: {reason or status}")
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.MsgspecError as error:

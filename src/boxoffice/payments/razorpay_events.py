@@ -75,6 +75,16 @@ class Refund(msgspec.Struct, frozen=True):
     status: str
     notes: dict[str, Any] | list[Any] | None = None
 
+    def note(self, name: str) -> str:
+        """One of the notes that we gave along, where it was we who made it."""
+        return _note(self.notes, name)
+
+
+class Refunds(msgspec.Struct, frozen=True):
+    """Those of one payment."""
+
+    items: list[Refund]
+
 
 class _LinkEntity(msgspec.Struct, frozen=True):
     entity: Link
@@ -186,11 +196,11 @@ def _of_refund(event_type: EventType) -> Callable[[_Payload], GatewayEvent | Non
         return _told(
             event_type,
             # One made by hand in the dashboard says only whose money it is.
-            usable_id(_note(refund.notes, "session_id")) or refund.payment_id,
+            usable_id(refund.note("session_id")) or refund.payment_id,
             refund.amount,
             refund.currency,
             gateway_ref=refund.id,
-            refund_id=_uuid(_note(refund.notes, "refund_id")),
+            refund_id=_uuid(refund.note("refund_id")),
         )
 
     return read

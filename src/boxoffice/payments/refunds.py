@@ -15,6 +15,7 @@ from boxoffice.payments.gateway import (
     Gateway,
     GatewayDownError,
     GatewayRefusedError,
+    RefundFailedError,
     RefundReceipt,
     RefundRequest,
 )
@@ -83,7 +84,7 @@ async def send_refund(pool: Pool, gateways: Mapping[str, Gateway], show_id: UUID
     """Ask the gateway for a refund and write down its answer; nothing when it is settled already.
 
     Raises:
-        GatewayDownError: no answer, or the gateway is not set up here; ask again later.
+        GatewayDownError: no answer, not now, or the gateway is not set up here; ask again later.
     """
     async with connection(pool) as conn:
         found = await conn.fetchrow(_UNSENT, show_id, refund_id)
@@ -108,11 +109,17 @@ _PAID_BACK: Final = """, entry AS (
 )"""
 """What the gateway has given back we owe no more: written with whatever makes a refund SUCCEEDED."""
 
-# Settles one pending refund of a payment: the one named or, where none is, the only one of that amount.
+# Settles one refund of a payment: the pending one that is named or, where none is, the only one of that amount. One
+# that is named may have FAILED: the gateway had refused it, and has done it after all. That it has done what it said
+# to have failed is old news (the same reference), and it does not go back twice (the ledger has it once).
 _MARK_REFUNDED = f"""
 WITH done AS (
-    UPDATE refund SET status = 'SUCCEEDED', settled_at = now()
-    WHERE show_id = $1 AND payment_id = $2 AND amount = $4 AND status = 'PENDING'
+    UPDATE refund SET status = 'SUCCEEDED', gateway_ref = coalesce($5, gateway_ref), settled_at = now()
+    WHERE show_id = $1 AND payment_id = $2 AND amount = $4
+      AND (status = 'PENDING' OR (
+          status = 'FAILED' AND id = $3 AND gateway_ref IS DISTINCT FROM $5
+          AND NOT EXISTS (SELECT FROM ledger_entry e
+                           WHERE e.show_id = $1 AND e.subject_id = refund.id AND e.kind = 'paid_back')))
       AND id = coalesce($3, (
           SELECT (array_agg(twin.id))[1] FROM refund AS twin
           WHERE twin.show_id = $1 AND twin.payment_id = $2 AND twin.amount = $4 AND twin.status = 'PENDING'
@@ -124,15 +131,21 @@ SELECT true FROM done
 
 
 async def mark_refunded(
-    conn: Connection, *, show_id: UUID, payment_id: UUID, refund_id: UUID | None, amount: int
+    conn: Connection,
+    *,
+    show_id: UUID,
+    payment_id: UUID,
+    refund_id: UUID | None,
+    amount: int,
+    gateway_ref: str | None = None,
 ) -> bool:
-    """The gateway says that ``amount`` (minor units) of this payment went back.
+    """The gateway says that ``amount`` (minor units) of this payment went back, and calls that ``gateway_ref``.
 
     Returns:
-        Whether a pending refund of exactly that became SUCCEEDED. False: it was settled before,
-        there is none, or without an id it could be either of two.
+        Whether a refund of exactly that became SUCCEEDED. False: it was settled before, there is none, or without an
+        id it could be either of two.
     """
-    return bool(await conn.fetchval(_MARK_REFUNDED, show_id, payment_id, refund_id, amount))
+    return bool(await conn.fetchval(_MARK_REFUNDED, show_id, payment_id, refund_id, amount, gateway_ref))
 
 
 # The gateway could not give it back, even where it had said that it did.
@@ -140,7 +153,7 @@ _MARK_FAILED = """
 WITH before AS (
     SELECT * FROM refund WHERE show_id = $1 AND payment_id = $2 AND id = $3 AND status <> 'FAILED' FOR UPDATE
 ), failed AS (
-    UPDATE refund SET status = 'FAILED', settled_at = now() FROM before
+    UPDATE refund SET status = 'FAILED', gateway_ref = coalesce($4, refund.gateway_ref), settled_at = now() FROM before
      WHERE refund.show_id = before.show_id AND refund.id = before.id
 ), entry AS (
     INSERT INTO ledger_entry (show_id, subject_id, kind, payment_id, debit, credit, amount, currency)
@@ -151,9 +164,11 @@ SELECT true FROM before
 """
 
 
-async def mark_refund_failed(conn: Connection, *, show_id: UUID, payment_id: UUID, refund_id: UUID) -> bool:
+async def mark_refund_failed(
+    conn: Connection, *, show_id: UUID, payment_id: UUID, refund_id: UUID, gateway_ref: str | None = None
+) -> bool:
     """The gateway says that a refund did not arrive; False: it had said so before, or there is none."""
-    return bool(await conn.fetchval(_MARK_FAILED, show_id, payment_id, refund_id))
+    return bool(await conn.fetchval(_MARK_FAILED, show_id, payment_id, refund_id, gateway_ref))
 
 
 async def _ask(gateways: Mapping[str, Gateway], unsent: _Unsent) -> RefundReceipt:
@@ -190,14 +205,15 @@ UPDATE refund SET gateway_ref = $3 WHERE show_id = $1 AND id = $2 AND status = '
 
 # The gateway will not pay, whatever we do.
 _FAIL = """
-UPDATE refund SET status = 'FAILED', settled_at = now()
+UPDATE refund SET status = 'FAILED', gateway_ref = coalesce($3, gateway_ref), settled_at = now()
 WHERE show_id = $1 AND id = $2 AND status = 'PENDING'
 """
 
 
 async def _fail(pool: Pool, show_id: UUID, unsent: _Unsent, refusal: GatewayRefusedError) -> None:
     async with connection(pool) as conn:
-        await conn.execute(_FAIL, show_id, unsent.id)
+        made = refusal.gateway_ref if isinstance(refusal, RefundFailedError) else None
+        await conn.execute(_FAIL, show_id, unsent.id, made)
     # Money is owed that the program cannot give back: a person must look.
     log.error(
         "refund refused by the gateway",

@@ -21,6 +21,7 @@ from boxoffice.payments.gateway import (
     GatewayDownError,
     GatewayEvent,
     GatewayRefusedError,
+    RefundFailedError,
     RefundReceipt,
     RefundRequest,
     Session,
@@ -43,6 +44,9 @@ ANSWER_WITHIN_S: Final = 20
 """Stripe answers most requests within a second, and some only after a bank did."""
 REFUNDS_A_SESSION: Final = 100
 """More than a booking has seats."""
+
+_NOT_NOW: Final = frozenset({"balance_insufficient", "insufficient_balance_for_refund", "lock_timeout"})
+"""Codes of refusals that time mends: too little on our account, or somebody at work on the same thing."""
 
 _STATES: Final[Mapping[str, SessionState]] = {
     "requires_payment_method": SessionState.OPEN,
@@ -137,7 +141,7 @@ class StripeGateway:
         """Give money back; see `Gateway.refund`.
 
         Stripe forgets an idempotency key after a day, and we ask for a week: so it is looked up first whether
-        this refund was made.
+        this refund was made. Until then it repeats a refusal, so that one for want of money may last that long.
         """
         try:
             intent = await self._intent_of(request.session_id)
@@ -158,7 +162,8 @@ class StripeGateway:
         if made.amount != amount:
             raise GatewayRefusedError("this refund id was used for something else")
         if made.status in {"failed", "canceled"}:
-            raise GatewayRefusedError(f"the refund has {made.status}: {made.failure_reason or 'no reason given'}")
+            why = made.failure_reason or "no reason given"
+            raise RefundFailedError(f"the refund has {made.status}: {why}", gateway_ref=made.id)
         return RefundReceipt(gateway_ref=made.id, done=made.status == "succeeded")
 
     async def fetch(self, session_id: str) -> Standing:
@@ -356,7 +361,7 @@ async def _asked(asking: Awaitable[AnswerT]) -> AnswerT:
     """Stripe's answer; its errors as ours. The secret key is in none of them: Stripe shows its end only.
 
     Raises:
-        GatewayDownError: no answer, or none that says what became of it.
+        GatewayDownError: no answer, none that says what became of it, or not now.
         GatewayRefusedError: Stripe will not, whatever we do.
     """
     try:
@@ -370,4 +375,6 @@ async def _asked(asking: Awaitable[AnswerT]) -> AnswerT:
     except stripe.StripeError as error:
         if error.http_status == 409:  # noqa: PLR2004  (the same key is being worked on)
             raise GatewayDownError("Stripe: the same request is under way") from error
+        if error.code in _NOT_NOW:
+            raise GatewayDownError(f"Stripe will not now: {error.user_message or error.code}") from error
         raise GatewayRefusedError(f"Stripe: {error.user_message or error.code or type(error).__name__}") from error
