@@ -268,6 +268,26 @@ async def test_cookies_are_for_this_host_alone_and_out_of_reach_of_scripts(clien
     assert not [part for part in attributes if part.startswith("domain")]
 
 
+async def test_what_caches_share_brings_no_cookie(
+    visitor: Visitor, client: httpx.AsyncClient, office: Office, pool: Pool
+) -> None:
+    show = await make.show(pool)
+    poster = f"/posters/{show.movie_id}.svg"
+    version = (await client.get(poster)).headers["etag"].strip('"')
+    entry = await office.accounts.guest_in_browser()
+    await office.accounts.logout(entry.caller)
+    visitor.with_session(entry.token)
+
+    for path in (poster, f"{poster}?v={version}", "/service-worker.js"):
+        answer = await visitor.get(path)
+        assert answer.status_code == 200
+        assert "public" in answer.headers["cache-control"]
+        assert "set-cookie" not in answer.headers
+    # A page of the browser's own has it forget the session that is over.
+    (gone,) = [one for one in (await visitor.get("/")).headers.get_list("set-cookie") if one.startswith("boxoffice=")]
+    assert "Max-Age=0" in gone
+
+
 async def test_a_cookie_is_worth_nothing_to_the_api_and_a_bearer_token_nothing_to_pages(
     client: httpx.AsyncClient, visitor: Visitor, office: Office, pool: Pool
 ) -> None:

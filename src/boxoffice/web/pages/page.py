@@ -178,9 +178,10 @@ def _finish(scope: Scope, headers: MutableScopeHeaders) -> None:
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("Content-Security-Policy", policy(scope["litestar_app"].state.office))
-    # One that was found in a cache of all would belong to another browser.
-    if "public" not in headers["Cache-Control"]:
-        headers.add("Vary", "Cookie, Accept-Language")
+    if "public" in headers["Cache-Control"]:
+        # Caches that many share keep it: it does not depend on the browser, and says nothing to it alone.
+        return
+    headers.add("Vary", "Cookie, Accept-Language")
     browser = scope["state"].get("browser")
     if browser is not None:
         for cookie in browser.cookies.values():
