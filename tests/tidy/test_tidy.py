@@ -86,6 +86,19 @@ def test_every_change_of_a_seat_counts_its_revision(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_pattern_lets_a_final_line_break_pass(path: Path) -> None:
+    texts = [
+        node.value
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+    # A sign by itself is money, and one after several lines begins the number of a statement's argument.
+    open_ended = [text for text in texts if re.fullmatch(r".*[^\\]\$", text)]
+    assert not open_ended, r"Python's `$` matches before a final line break, too: `\Z` does not"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
 def test_no_statement_changes_its_session(path: Path) -> None:
     # Connections go back to the pool as they are (`boxoffice.postgres.pool`): what one left, the next would find.
     changes = (

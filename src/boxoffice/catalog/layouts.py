@@ -16,7 +16,7 @@ PROBLEMS_TOLD_MAX: Final = 20
 Tier = Literal["REGULAR", "PREMIUM", "VIP"]
 Kind = Literal["standard", "wheelchair", "companion"]
 Place = Annotated[float, Meta(ge=0, le=10_000)]
-RowLabel = Annotated[str, Meta(min_length=1, max_length=8, pattern=r"^[^\x00-\x20\x7f]+$")]
+RowLabel = Annotated[str, Meta(min_length=1, max_length=8, pattern=r"\A[^\x00-\x20\x7f]+\Z")]
 
 
 class ScreenNotFoundError(UnknownError):

@@ -51,7 +51,7 @@ YEARS_AHEAD_MAX: Final = 100
 """A start further away is a slip of the pen, and would not fit every calendar."""
 
 StartTime = Annotated[datetime, Meta(tz=True)]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
 Word = Annotated[Phrase, Meta(min_length=1)]
 
 

@@ -120,7 +120,7 @@ def create_web(open_office: Callable[[], AbstractAsyncContextManager[Office]]) -
             backend="gzip",
             gzip_compress_level=5,
             minimum_size=COMPRESS_FROM_BYTES,
-            exclude=[r"/seats/shows/[^/]+(/events)?$"],
+            exclude=[r"/seats/shows/[^/]+(/events)?\Z"],
         ),
         request_max_body_size=BODY_BYTES_MAX,
         template_config=TemplateConfig(directory=_HERE / "templates", engine=JinjaTemplateEngine),
