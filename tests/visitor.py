@@ -12,8 +12,21 @@ from boxoffice.accounts import Caller
 from boxoffice.bookings.creation import make_booking
 from boxoffice.seating.claims import SeatsWanted
 from boxoffice.web.office import Office
+from boxoffice.web.router import PAGE_ROUTES
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
+_PARAMETER = re.compile(r"\{\w+:\w+\}")
+_SOME_ID = "6b1f0c52-8d4e-4f3a-9c77-3e2d1a0b5001"
+
+
+def addresses(method: str) -> list[str]:
+    """Of every page that takes the method, with some value for each parameter."""
+    found: set[str] = set()
+    for handler in PAGE_ROUTES:
+        if method in getattr(handler, "http_methods", ()):
+            for path in handler.paths:
+                found.add(_PARAMETER.sub(_SOME_ID, path))
+    return sorted(found)
 
 
 class Visitor:

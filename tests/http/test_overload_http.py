@@ -1,14 +1,19 @@
 """A house that is full: who is refused, with what, and who is served all the same."""
 
 import asyncio
+import re
+from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any
 
 import httpx
 import make
+import pytest
 from ground import asgi
 from litestar import Litestar
+from visitor import HTML, addresses
 
 from boxoffice.postgres.pool import Pool
 from boxoffice.web.admission import WORK
@@ -82,6 +87,39 @@ async def test_people_are_told_in_their_languages(app: Litestar) -> None:
     assert 'lang="hi"' in page.text
 
 
+async def test_people_come_again_by_a_link_and_by_themselves(app: Litestar) -> None:
+    async with full_house(app, WORK[Kind.LOOKING].least) as client:
+        page = await client.get("/?q=lunch", headers=HTML)
+    for name in ("Try again", "फिर कोशिश करें"):
+        assert f'<a href="">{name}</a>' in page.text  # the same address, whatever it is
+    assert page.headers["refresh"] == page.headers["retry-after"]
+    policy, style = page.headers["content-security-policy"], re.search("<style>(.*)</style>", page.text)
+    assert style is not None
+    assert policy == f"default-src 'none'; style-src 'sha256-{b64encode(sha256(style[1].encode()).digest()).decode()}'"
+
+
+@pytest.mark.parametrize("path", addresses("POST"))
+async def test_whose_form_was_refused_finds_back_to_it(app: Litestar, path: str) -> None:
+    async with full_house(app, WORK[Kind.FINISHING].least) as client:
+        page = await client.post(path, headers=HTML)
+    assert page.status_code == 503
+    # A form is not sent again unasked.
+    assert "refresh" not in page.headers
+    way = re.search(r'<a href="([^"]+)">Go back</a>', page.text)
+    assert way is not None
+    async with httpx.AsyncClient(transport=asgi(app), base_url="http://box-office.test") as later:
+        assert (await later.get(way[1], headers=HTML)).status_code != 405
+
+
+@pytest.mark.parametrize("path", ["//evil.example", "/%22%3E%3Cb%3E", "/shows/%22%3E%3Cb%3E/book"])
+async def test_no_address_brings_anything_into_the_page(app: Litestar, path: str) -> None:
+    async with full_house(app, WORK[Kind.FINISHING].least) as client:
+        page = await client.post(f"http://box-office.test{path}", headers=HTML)
+    assert page.status_code == 503
+    assert "<b>" not in page.text
+    assert not [way for way in re.findall('href="([^"]*)"', page.text) if not way.startswith("/") or "//" in way]
+
+
 async def test_a_seat_map_at_hand_is_shown_however_full_it_is(app: Litestar, pool: Pool) -> None:
     show = await make.show(pool)
     path = f"/api/v1/seats/shows/{show.id}"
@@ -102,10 +140,10 @@ async def test_whoever_sends_slowly_takes_nobodys_place(app: Litestar) -> None:
 
     async with full_house(app, WORK[Kind.FINISHING].least - 1) as client:
         slow = asyncio.create_task(client.post("/api/v1/payments/webhook", content=body()))
-        while (answer := await client.get("/api/v1/bookings/7")).status_code != 503:  # noqa: ASYNC110  (until it is inside)
-            await asyncio.sleep(0)
-        refused(answer)
         async with asyncio.timeout(30):
+            while (answer := await client.get("/api/v1/bookings/7")).status_code != 503:  # noqa: ASYNC110  (until it is inside)
+                await asyncio.sleep(0)
+            refused(answer)
             while (await client.get("/api/v1/bookings/7")).status_code == 503:  # noqa: ASYNC110  (until it counts no more)
                 await asyncio.sleep(LOOK_EVERY_S / 10)
         whole.set()

@@ -9,14 +9,13 @@ import make
 import msgspec
 import pytest
 from litestar import Litestar
-from visitor import HTML, Visitor
+from visitor import HTML, Visitor, addresses
 
 from boxoffice.postgres.pool import Pool
 from boxoffice.settings import Settings
 from boxoffice.web.office import Office
 from boxoffice.web.pages.browser import CSRF_HEADER, Browser, is_secure
 from boxoffice.web.pages.page import local_path
-from boxoffice.web.router import PAGE_ROUTES
 
 NASTY = "<script>alert('film')</script>\"'><img src=x onerror=alert(1)>&{{ 7*7 }}"
 NOT_OURS = [
@@ -35,8 +34,6 @@ NOT_OURS = [
     "/films\r\nSet-Cookie: a=b",
     "/" + "a" * 2000,
 ]
-PARAMETER = re.compile(r"\{\w+:\w+\}")
-SOME_ID = "6b1f0c52-8d4e-4f3a-9c77-3e2d1a0b5001"
 
 
 class _Tags(HTMLParser):
@@ -58,16 +55,6 @@ def foreign_markup(page: str) -> list[str]:
     tags = _Tags()
     tags.feed(page)
     return tags.found
-
-
-def addresses(method: str) -> list[str]:
-    """Of every page that takes the method, with some value for each parameter."""
-    found: set[str] = set()
-    for handler in PAGE_ROUTES:
-        if method in getattr(handler, "http_methods", ()):
-            for path in handler.paths:
-                found.add(PARAMETER.sub(SOME_ID, path))
-    return sorted(found)
 
 
 @pytest.fixture

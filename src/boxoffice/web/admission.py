@@ -11,10 +11,13 @@ there again when the crowd is gone.
 
 import asyncio
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from functools import cache
+from hashlib import sha256
 from html import escape
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -26,8 +29,8 @@ from boxoffice.seating.group_commit import OverloadedError
 from boxoffice.web.errors import PROBLEM_TYPE, members
 from boxoffice.web.lanes import Bound, Kind, Lane, Stay
 from boxoffice.web.observe import new_request_id
-from boxoffice.web.pages.failures import BY_STATUS
-from boxoffice.web.pages.page import is_page
+from boxoffice.web.pages.failures import BY_STATUS, N_
+from boxoffice.web.pages.page import is_page, local_path
 from boxoffice.web.ready import Header, send_whole
 
 WINDOW_S: Final = 0.25
@@ -88,8 +91,13 @@ class Admission:
         self._refused[kind] = self._refused.get(kind, 0) + 1
         self._times += 1
         retry_after = b"%d" % RETRY_AFTER_S[self._times % len(RETRY_AFTER_S)]
-        headers, body = _page() if _wants_page(scope) else _PROBLEM
         own = [(b"retry-after", retry_after), (b"x-request-id", new_request_id().encode())]
+        headers, body = _PROBLEM
+        if _wants_page(scope):
+            headers, body = _HTML, _page(_way_on(scope))
+            if scope["method"] == "GET":
+                # A header and no part of the page, which is the same for all whatever their turn.
+                own.append((b"refresh", retry_after))
         await send_whole(send, 503, [*headers, *own], body)
 
     def _look_at_the_clock(self) -> None:
@@ -124,6 +132,9 @@ _FINISHING: Final = (
     "/api/v1/auth/refresh",
     "/api/v1/auth/logout",
 )
+_AT_THE_DOOR: Final = frozenset({"/bookings", "/sign-in", "/api/v1/auth/login"})
+"""Where somebody begins whose show does: their bookings, and signing in to see them. How many passwords are looked at
+at once is bounded elsewhere (`boxoffice.accounts.passwords`)."""
 
 
 def kind_of(scope: Scope) -> Kind:
@@ -132,7 +143,7 @@ def kind_of(scope: Scope) -> Kind:
     kind = _POSTS.get(path) if scope.get("method") == "POST" else None
     if kind is not None:
         return kind
-    if path.startswith(_FINISHING):
+    if path.startswith(_FINISHING) or path in _AT_THE_DOOR:
         return Kind.FINISHING
     if path.startswith(_MAPS):
         form = path.rpartition("/")[2] if scope.get("method") == "POST" else ""
@@ -144,29 +155,63 @@ _PROBLEM: Final[tuple[list[Header], bytes]] = (
     [(b"content-type", PROBLEM_TYPE.encode())],
     msgspec.json.encode(members(503, OverloadedError.code, OverloadedError.title(), "try again shortly")),
 )
+_WAY: Final = b"{way}"
+_FORMS_ALONE: Final = frozenset({"/guest", "/sign-out", "/language", "/city"})
+"""Forms whose address shows nothing to whoever looks there, and that many pages have."""
+_STYLE: Final = (
+    ":root{color-scheme:light dark}body{max-width:34rem;margin:2rem auto;padding:0 1rem;font:1.125rem/1.5 system-ui}"
+    "a{display:inline-block;padding:.75rem 0}"
+)
 _HTML: Final[list[Header]] = [
     (b"content-type", b"text/html; charset=utf-8"),
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'sha256-%b'" % b64encode(sha256(_STYLE.encode()).digest()),
+    ),
     (b"x-content-type-options", b"nosniff"),
 ]
 
 
+class _Way(msgspec.Struct, frozen=True):
+    """Where the link of the page leads; ``name`` is a msgid."""
+
+    name: str
+    to: str = ""
+    """Nowhere but to the same address."""
+
+
+def _way_on(scope: HTTPScope) -> _Way:
+    """To the same page again; from a form that was sent, which no link can send, to a page that has it."""
+    path = scope["path"]
+    if scope["method"] == "GET":
+        return _Way(N_("Try again"))
+    if path in _FORMS_ALONE:
+        return _Way(N_("Go back"), "/")
+    return _Way(N_("Go back"), local_path(quote(path.rpartition("/")[0] if path.startswith("/shows/") else path)))
+
+
+def _page(way: _Way) -> bytes:
+    return _page_to(way.name).replace(_WAY, escape(way.to).encode())
+
+
 @cache
-def _page() -> tuple[list[Header], bytes]:
-    """For people, in all languages, since to find out which is theirs is work."""
+def _page_to(name: str) -> bytes:
+    """For people, in all languages, since to find out which is theirs is work; with a link, called ``name``."""
     story = BY_STATUS[503]
     told = "".join(
         f'<section lang="{language.code}"><h1>{escape(texts.gettext(story.title))}</h1>'
-        f"<p>{escape(texts.gettext(story.advice))}</p></section>"
+        f"<p>{escape(texts.gettext(story.advice))}</p>"
+        f'<p><a href="{_WAY.decode()}">{escape(texts.gettext(name))}</a></p></section>'
         for language in LANGUAGES.values()
         for texts in (texts_in(language),)
     )
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(story.title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"></head><body>{told}</body></html>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
+        f"<body><main>{told}</main></body></html>"
     )
-    return _HTML, page.encode()
+    return page.encode()
 
 
 def _wants_page(scope: HTTPScope) -> bool:

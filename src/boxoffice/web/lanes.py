@@ -24,7 +24,7 @@ class Kind(Enum):
     BOOKING = "booking"
     """Before new holds: most who book have held."""
     FINISHING = "finishing"
-    """Paying, and all that one does with a booking; gateways' webhooks; staff at the door."""
+    """Paying, and all that one does with a booking, from finding it on; gateways' webhooks; staff at the door."""
     NEVER = "never"
     """Health and metrics: whoever looks after the service must see it most when it is overloaded."""
 
