@@ -104,10 +104,10 @@ def work() -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the database to the newest schema, and its roles and logins to what they may do."""
-    from boxoffice.postgres.schema import newest
+    from boxoffice.postgres.schema import look
 
-    with owned(_settings(), migrate=True):
-        out.print(f"The database is at revision {newest()}")
+    with owned(_settings(), migrate=True) as dsn:
+        out.print(f"The database is at revision {look(dsn).revision}")
 
 
 @cli.command()

@@ -81,24 +81,31 @@ def _logins_given(settings: Settings) -> dict[str, str]:
 
 def _ready(given: Mapping[str, str], needed: tuple[str, ...]) -> "Addresses":
     from boxoffice.postgres.roles import Addresses
-    from boxoffice.postgres.schema import is_newest, newest
+    from boxoffice.postgres.schema import look, newest
 
     for name in needed:
         if name not in given:
             raise CannotRunError(f"{name}: must be set, where DATABASE_URL is not", exit_code=2)
-        if not is_newest(given[name]):
+        found = look(given[name])
+        if not found.ready:
             raise CannotRunError(
-                f"{name}: no database at revision {newest()} is there for this login;"
+                f"{name}: no database at revision {newest()} or a later one is there for this login;"
                 " is it reachable, and has `boxoffice migrate` been run with DATABASE_URL?"
             )
+        if found.later and name == needed[0]:
+            tell(found.left_alone())
     return Addresses(owner=None, web=given.get(WEB_URL, ""), worker=given.get(WORKER_URL, ""))
 
 
 def _migrate(dsn: str, *, anyway: bool) -> None:
-    from boxoffice.postgres.schema import is_newest
+    from boxoffice.postgres.schema import look
 
-    if not anyway and is_newest(dsn):
+    found = look(dsn)
+    if found.later:
+        tell(found.left_alone())
+    if found.later or (found.ready and not anyway):
         return
+    from alembic.util import CommandError
     from sqlalchemy.exc import ArgumentError, DBAPIError
 
     from boxoffice.postgres.migrate import migrate
@@ -110,6 +117,8 @@ def _migrate(dsn: str, *, anyway: bool) -> None:
     except DBAPIError as error:
         why = str(error.orig).strip().splitlines()[0]
         raise CannotRunError(f"the database at {without_password(dsn)} cannot be used: {why}") from error
+    except CommandError as error:
+        raise CannotRunError(f"the database at {without_password(dsn)} has another schema: {error}") from error
 
 
 def _put_logins(dsn: str, given: Mapping[str, str]) -> None:

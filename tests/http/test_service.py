@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import boxoffice
 from boxoffice.postgres.pool import Pool
+from boxoffice.postgres.schema import newest
 from boxoffice.postgres.turns import Turns
 from boxoffice.web.observe import ADD_UP_S
 from boxoffice.web.office import Office
@@ -44,10 +45,17 @@ async def test_it_lives_and_is_ready(client: httpx.AsyncClient) -> None:
 
 
 async def test_without_its_schema_it_is_not_ready(client: httpx.AsyncClient, pool: Pool) -> None:
-    await pool.execute("UPDATE alembic_version SET version_num = '0000'")
-    refused(await client.get(f"{HEALTH}/ready"), 503, "not_ready")
+    for older in ("0000", f"{int(newest()) - 1:04}", "4f2c"):
+        await pool.execute("UPDATE alembic_version SET version_num = $1", older)
+        refused(await client.get(f"{HEALTH}/ready"), 503, "not_ready")
     await pool.execute("DROP TABLE alembic_version")
     refused(await client.get(f"{HEALTH}/ready"), 503, "not_ready")
+
+
+async def test_a_newer_schema_takes_no_machine_out(client: httpx.AsyncClient, pool: Pool) -> None:
+    for later in (f"{int(newest()) + 1:04}", "10000"):
+        await pool.execute("UPDATE alembic_version SET version_num = $1", later)
+        assert (await client.get(f"{HEALTH}/ready")).status_code == 200
 
 
 async def test_without_its_database_it_lives_and_says_so(client: httpx.AsyncClient, web_pool: Pool) -> None:

@@ -16,12 +16,13 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from ground import on_database, run_sql
 from procrastinate.schema import SchemaManager
-from running import BOXOFFICE, environment
+from running import BOXOFFICE, START_WITHIN_S, environment, free_port, started
 from sqlalchemy.exc import DBAPIError
 
 from boxoffice.postgres import schema
+from boxoffice.postgres.grants import WEB
 from boxoffice.postgres.migrate import migrate
-from boxoffice.postgres.schema import is_newest, newest
+from boxoffice.postgres.schema import look, newest
 
 # All that a database holds, an object a line: what is there, and how it is defined.
 OBJECTS = """
@@ -82,10 +83,10 @@ def test_the_number_of_the_last_file_is_the_head_that_alembic_knows(empty: str) 
     config = Config()
     config.set_main_option("script_location", str(schema.SCRIPTS))
     assert newest() == ScriptDirectory.from_config(config).get_current_head()
-    assert not is_newest(empty)
+    assert not look(empty).ready
     migrate(empty)
-    assert is_newest(empty)
-    assert not is_newest("postgresql://nobody@127.0.0.1:1/nowhere")
+    assert look(empty).ready
+    assert not look("postgresql://nobody@127.0.0.1:1/nowhere").ready
 
 
 def test_an_empty_database_comes_to_the_newest_schema_and_stays_there(empty: str) -> None:
@@ -171,6 +172,60 @@ def test_the_first_migration_that_fails_leaves_the_database_empty(
     with pytest.raises(DBAPIError, match="division by zero"):
         migrate(empty)
     assert objects(empty) == before
+
+
+def test_a_newer_schema_and_its_grants_are_left_alone(
+    empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an old machine that restarts does while new ones are let in."""
+    scripts = tmp_path / "migrations"
+    shutil.copytree(schema.SCRIPTS, scripts)
+    _add_revision(scripts, "9990", newest(), "CREATE TABLE of_a_later_release (id integer)")
+    monkeypatch.setattr(schema, "SCRIPTS", scripts)
+    assert migrate(empty) == "9990"
+    monkeypatch.undo()
+    run_sql(empty, f"GRANT SELECT ON of_a_later_release TO {WEB}")
+    run_sql(empty, f"GRANT DELETE ON mail TO {WEB}")
+    run_sql(empty, "COMMENT ON TABLE alembic_version IS 'the mark of a later list'")
+    before = objects(empty)
+
+    told: list[str] = []
+    assert migrate(empty, told.append) == "9990"
+    line = f"the database is at revision 9990, newer than this program's {newest()}: it is left as it is"
+    assert told == [line]
+    for command in ("migrate", "audit"):
+        said = boxoffice(tmp_path, command, DATABASE_URL=empty)
+        assert (said.returncode, said.stderr) == (0, f"boxoffice: {line}\n")
+    assert "The database is at revision 9990" in boxoffice(tmp_path, "migrate", DATABASE_URL=empty).stdout
+    assert objects(empty) == before
+    assert look(empty) == ("9990", "the mark of a later list")
+    with psycopg.connect(empty) as conn:
+        granted = conn.execute(f"SELECT has_table_privilege('{WEB}', 'mail', 'DELETE')".encode()).fetchone()
+    assert granted == (True,)
+
+    with started(tmp_path / "data", "serve", DATABASE_URL=empty) as running:
+        assert line in running.said()
+
+
+def test_a_schema_that_is_none_of_ours_is_one_line(empty: str, tmp_path: Path) -> None:
+    run_sql(empty, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+    run_sql(empty, "INSERT INTO alembic_version VALUES ('4f2c')")
+    for command in ("migrate", "serve"):
+        said = boxoffice(tmp_path, command, DATABASE_URL=empty, PORT=str(free_port()))
+        (line,) = said.stderr.splitlines()
+        assert said.returncode == 1
+        assert "has another schema: Can't locate revision identified by '4f2c'" in line
+
+
+def boxoffice(folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603  (our own program)
+        [*BOXOFFICE, *arguments],
+        env=environment(folder, **variables),
+        capture_output=True,
+        text=True,
+        timeout=START_WITHIN_S,
+        check=False,
+    )
 
 
 def _add_revision(scripts: Path, revision: str, after: str, statement: str) -> None:

@@ -16,7 +16,7 @@ from running import BOXOFFICE, START_WITHIN_S, environment, started
 from boxoffice.postgres.grants import WEB, WORKER
 from boxoffice.postgres.migrate import migrate
 from boxoffice.postgres.roles import RolesError, as_role, make_roles, put_login, signs_in, with_role
-from boxoffice.postgres.schema import is_newest, newest
+from boxoffice.postgres.schema import look, newest
 
 AT_ONCE = 4
 HARD = "p@ss/w%rd ?&x'"
@@ -75,7 +75,7 @@ def test_an_owner_who_may_make_no_roles_is_told_and_all_works_without(cluster: C
     assert said.returncode == 0, said.stderr
     (line,) = said.stderr.splitlines()
     assert f"the roles {WEB} and {WORKER} cannot be made or taken by this login" in line
-    assert is_newest(dsn), "no start migrates again for what cannot be had"
+    assert look(dsn).ready, "no start migrates again for what cannot be had"
     assert as_role(dsn, WEB) is None
 
     with started(tmp_path / "data", "serve", DATABASE_URL=dsn) as running:

@@ -1,5 +1,7 @@
 """Brings the database to the newest schema: Alembic runs plain SQL files, one process at a time; then it grants.
 
+A schema that is newer than this code is left as it is, with its grants: a newer release runs beside this one.
+
 The roles are made on a connection of their own: they are the cluster's, and another database that makes them would
 otherwise wait for the whole of a long migration.
 """
@@ -22,11 +24,13 @@ _MIGRATION_LOCK: Final = 0x0B0C5_0FF1CE
 
 
 def migrate(dsn: str, tell: Callable[[str], object] = lambda _: None) -> str:
-    """Run what is missing at ``dsn``, in one transaction; returns the revision reached.
+    """Run what is missing at ``dsn``, in one transaction; returns the revision that is there then.
 
-    Where the roles of web and jobs cannot be made, ``tell`` is told why, and all works without them.
+    A later one than ours is left alone, and ``tell`` is told so. Where the roles of web and jobs cannot be made, it is
+    told why, and all works without them.
 
     Raises:
+        alembic.util.CommandError: the database is at a revision that is none of ours.
         sqlalchemy.exc.DBAPIError: the server cannot be reached, or a statement failed (nothing
             is changed then, but roles may have been made).
     """
@@ -39,7 +43,11 @@ def migrate(dsn: str, tell: Callable[[str], object] = lambda _: None) -> str:
     )
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        if _present(connection) != schema.newest():
+        present = schema.Present(_present(connection))
+        if present.later:
+            tell(present.left_alone())
+            return str(present.revision)
+        if present.revision != schema.newest():
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         if (why := make_roles(dsn)) is not None:

@@ -5,7 +5,7 @@ as the comment of Alembic's own table.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import psycopg
 
@@ -26,11 +26,39 @@ def newest() -> str:
     return max(script.name.split("_")[0] for script in (SCRIPTS / "versions").glob("[0-9]*_*.py"))
 
 
-def is_newest(dsn: str) -> bool:
-    """Whether the database at ``dsn`` has that revision and its grants; where that cannot be told it is False."""
+def reaches(revision: str | None, needed: str) -> bool:
+    """Whether a database at ``revision`` has all that ``needed`` has: each number builds on the one before."""
+    return revision is not None and revision.isdecimal() and int(revision) >= int(needed)
+
+
+class Present(NamedTuple):
+    """What a database has."""
+
+    revision: str | None
+    """None: none, or that cannot be told."""
+    granted: str = ""
+    """The mark of the grants that were applied."""
+
+    @property
+    def later(self) -> bool:
+        """Whether a later release than this one has migrated it; what is granted there is that release's to say."""
+        return self.revision != newest() and reaches(self.revision, newest())
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has the revision that this code needs, with its grants, or a later one."""
+        return self.later or (self.revision == newest() and self.granted.startswith(grants.fingerprint()))
+
+    def left_alone(self) -> str:
+        """What an operator is told of a later one."""
+        return f"the database is at revision {self.revision}, newer than this program's {newest()}: it is left as it is"
+
+
+def look(dsn: str) -> Present:
+    """What the database at ``dsn`` has."""
     try:
         with psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_S) as conn:
             found = conn.execute(_PRESENT).fetchone()
     except psycopg.Error:
-        return False
-    return found is not None and found[0] == newest() and str(found[1]).startswith(grants.fingerprint())
+        found = None
+    return Present(None) if found is None else Present(str(found[0]), str(found[1]))

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 
 from boxoffice.errors import UnavailableError
 from boxoffice.postgres.pool import connection
-from boxoffice.postgres.schema import newest
+from boxoffice.postgres.schema import newest, reaches
 from boxoffice.web.documentation import NEEDS_NOTHING
 from boxoffice.web.errors import problems
 from boxoffice.web.examples import answers
@@ -64,14 +64,14 @@ SELECT version_num FROM alembic_version
     responses={200: answers(Health, Health(status="ready"), "It can work.")} | problems(NotReadyError),
 )
 async def ready(office: NamedDependency[Office]) -> Health:
-    """The database answers and has the schema that this code needs."""
+    """The database answers and has the schema that this code needs, or a newer one, which this code can live with."""
     try:
         async with connection(office.pool) as conn:
             revision = await conn.fetchval(_REVISION)
     except Exception as error:
         log.warning("not ready", error=repr(error))
         raise NotReadyError("the database does not answer, or has no schema yet") from error
-    if revision != _NEWEST:
+    if not reaches(revision, _NEWEST):
         raise NotReadyError(f"the database has schema {revision}; this code needs {_NEWEST}")
     return Health(status="ready")
 
