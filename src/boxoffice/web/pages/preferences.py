@@ -1,8 +1,8 @@
 """What a visitor chose once and does not want to be asked again: the language, and the city."""
 
-from typing import Final
+from typing import Any, Final
 
-from litestar import post
+from litestar import get, post
 from litestar.params import URLEncodedBody
 from litestar.response import Redirect
 
@@ -54,4 +54,10 @@ def move(request: PageRequest, data: URLEncodedBody[CityForm]) -> Redirect:
     return go(local_path(data.next))
 
 
-ROUTES: Final = [choose, move]
+@get(["/language", "/city"], sync_to_thread=False)
+def lead_back() -> Redirect:
+    """Whoever comes back to the address of a form sees what is on."""
+    return go("/")
+
+
+ROUTES: Final[list[Any]] = [choose, move, lead_back]

@@ -16,6 +16,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 from litestar.params import FromPath, QueryParameter
+from litestar.response import Redirect
 from markupsafe import Markup
 
 from boxoffice.bookings.reading import unpaid_booking
@@ -160,7 +161,13 @@ async def book(request: PageRequest, office: NamedDependency[Office], show_id: F
     return go(location) if wants_page(request) else Response(Booked(location=location))
 
 
-ROUTES: Final = [show_page, held_now, hold, release, best, book]
+@get([f"/shows/{{show_id:str}}/{form}" for form in ("hold", "release", "best", "book")], sync_to_thread=False)
+def lead_back(show_id: FromPath[UUID]) -> Redirect:
+    """Whoever reloads, bookmarks or comes back to the address of a form sees the show."""
+    return go(f"/shows/{show_id}?view=list")
+
+
+ROUTES: Final[list[Any]] = [show_page, held_now, hold, release, best, book, lead_back]
 
 
 async def _page(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Response, get, post
@@ -117,7 +117,13 @@ async def sign_out(request: PageRequest) -> Redirect:
     return go("/")
 
 
-ROUTES: Final = [show_sign_in, sign_in, show_register, register, go_on_as_guest, sign_out]
+@get(["/guest", "/sign-out"], sync_to_thread=False)
+def lead_back() -> Redirect:
+    """Whoever comes back to the address of a form sees what is on; nothing is sent again."""
+    return go("/")
+
+
+ROUTES: Final[list[Any]] = [show_sign_in, sign_in, show_register, register, go_on_as_guest, sign_out, lead_back]
 
 
 def _page(request: PageRequest, template: str, form: SignInForm, wrong: Wrong | None) -> Response[str]:
