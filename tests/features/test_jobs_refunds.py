@@ -1,5 +1,6 @@
 """A refund that was decided is asked of the gateway until it answers, always with the same key."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -8,14 +9,17 @@ from uuid import uuid4
 import pytest
 from workers import StubGateway, at_work, make_jobs, owe, queue_is_empty, state, told, until
 
+from boxoffice.audit import operator
 from boxoffice.jobs import MONEY_BACKOFF
 from boxoffice.payments.gateway import (
+    Gateway,
     GatewayDownError,
     GatewayRefusedError,
+    RefundFailedError,
     RefundReceipt,
     RefundRequest,
 )
-from boxoffice.payments.refunds import list_refunds, queue_refund, send_refund
+from boxoffice.payments.refunds import ask_again, list_refunds, queue_refund, send_refund
 from boxoffice.postgres.pool import Pool
 
 
@@ -75,6 +79,50 @@ async def test_a_refund_taken_on_is_settled_by_its_event(pool: Pool) -> None:
     assert await told(pool, owed, refund_id=owed.refund_id, amount=500)
     assert not await told(pool, owed, refund_id=owed.refund_id, amount=500)
     assert await state(pool, owed) == ("SUCCEEDED", "re_3")
+
+
+async def grows_older(pool: Pool, **by: float) -> None:
+    await pool.execute(
+        "UPDATE refund SET created_at = created_at - $1::interval, asked_at = asked_at - $1::interval", timedelta(**by)
+    )
+
+
+async def test_a_refund_taken_on_is_asked_about_the_older_the_more_seldom(pool: Pool) -> None:
+    owed, pending = await owe(pool), RefundReceipt(gateway_ref="re_4", done=False)
+    gateway = StubGateway(pending, GatewayDownError(), pending, pending, RefundReceipt(gateway_ref="re_4", done=True))
+    gateways: dict[str, Gateway] = {"stub": gateway}
+    await send_refund(pool, gateways, owed.show_id, owed.refund_id)
+    assert await ask_again(pool, gateways) == 0
+    await grows_older(pool, minutes=10)
+    for _ in range(2):
+        assert sum(await asyncio.gather(*(ask_again(pool, gateways) for _ in range(3)))) == 1
+        await grows_older(pool, minutes=4)
+        assert await ask_again(pool, gateways) == 0
+        await grows_older(pool, minutes=1)
+    assert await state(pool, owed) == ("PENDING", "re_4")
+    await grows_older(pool, days=5)
+    assert await ask_again(pool, gateways) == 1
+    await grows_older(pool, hours=5)
+    assert await ask_again(pool, gateways) == 0
+    await grows_older(pool, hours=1)
+    assert await ask_again(pool, gateways) == 1
+    assert await state(pool, owed) == ("SUCCEEDED", "re_4")
+    await grows_older(pool, days=1)
+    assert await ask_again(pool, gateways) == 0
+
+
+async def test_whoever_asks_by_hand_is_written_down_with_the_refund_that_it_settles(pool: Pool) -> None:
+    owed, refused = await owe(pool), await owe(pool)
+    gateways: dict[str, Gateway] = {"stub": StubGateway(RefundReceipt(gateway_ref="re_5", done=True))}
+    refusing: dict[str, Gateway] = {"stub": StubGateway(RefundFailedError(gateway_ref="re_6"))}
+    await send_refund(pool, gateways, owed.show_id, owed.refund_id, operator())
+    await send_refund(pool, refusing, refused.show_id, refused.refund_id, operator())
+    assert await state(pool, refused) == ("FAILED", "re_6")
+    entries = await pool.fetch("SELECT subject_id, details->>'event' AS event FROM audit_entry ORDER BY id")
+    assert [tuple(entry) for entry in entries] == [
+        (owed.payment_id, "refund.succeeded"),
+        (refused.payment_id, "refund.failed"),
+    ]
 
 
 async def test_an_event_without_an_id_settles_only_what_it_must_mean(pool: Pool) -> None:

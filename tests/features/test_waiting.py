@@ -7,13 +7,14 @@ import httpx
 import make
 import pytest
 from prometheus_client import REGISTRY
-from workers import StubGateway, at_work, make_jobs, until
+from workers import StubGateway, at_work, make_jobs, owe, told, until
 
 from boxoffice.audit import operator
 from boxoffice.bookings import reconciliation
 from boxoffice.bookings.waiting import (
     TO_LOOK_AT,
     MatterResolvedError,
+    MatterUnderWayError,
     MatterUnknownError,
     count_waiting,
     list_waiting,
@@ -157,3 +158,19 @@ async def test_each_worker_tells_what_waits_as_soon_as_it_starts(troubles: Troub
 
     async with at_work(make_jobs(troubles.pool, dsn)):
         await until(told)
+
+
+async def test_a_refund_that_is_not_done_after_a_day_waits_until_it_ends(pool: Pool) -> None:
+    owed = await owe(pool)
+    await pool.execute("UPDATE refund SET created_at = now() - interval '23 hours'")
+    assert await count_waiting(pool) == 0
+    await pool.execute("UPDATE refund SET created_at = now() - interval '25 hours'")
+    assert await count_waiting(pool) == 1
+    async with pool.acquire() as conn:
+        (matter,) = await list_waiting(conn)
+    assert (matter.id, matter.payment_id) == (f"refund:{owed.refund_id}", owed.payment_id)
+    with pytest.raises(MatterUnderWayError):
+        await resolve(pool, matter.id, NOTE, operator())
+    assert await count_waiting(pool) == 1
+    await told(pool, owed, refund_id=owed.refund_id, amount=500)
+    assert await count_waiting(pool) == 0

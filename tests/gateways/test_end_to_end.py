@@ -319,6 +319,22 @@ async def test_a_refund_that_failed_does_not_succeed_by_what_is_told_late(to_ref
     assert await to_refund.ledger_agrees()
 
 
+@pytest.mark.parametrize("ends", ["SUCCEEDED", "FAILED"])
+async def test_how_a_refund_ended_is_asked_for_where_nobody_told(to_refund: Purchase, ends: str) -> None:
+    double = to_refund.bench.double
+    double.refund_status = "pending"
+    await to_refund.work()
+    ref: str = await to_refund.pool.fetchval("SELECT gateway_ref FROM refund")
+    done = "succeeded" if isinstance(double, StripeDouble) else "processed"
+    double.finish_refund(ref, done if ends == "SUCCEEDED" else "failed")
+    await reconcile_unfinished(to_refund.pool, to_refund.office.gateways)
+    assert await to_refund.refunds() == ["PENDING"]
+    await to_refund.pool.execute("UPDATE refund SET created_at = created_at - interval '11 minutes'")
+    await reconcile_unfinished(to_refund.pool, to_refund.office.gateways)
+    assert await to_refund.refunds() == [ends]
+    assert await to_refund.ledger_agrees()
+
+
 async def test_a_refund_that_was_made_and_failed_at_once_is_failed_for_good(to_refund: Purchase) -> None:
     double = to_refund.bench.double
     double.refund_status = "failed"

@@ -30,6 +30,7 @@ ONLY_JOBS = (
     "payments.refunds._ACCEPT",
     "payments.refunds._FAIL",
     "payments.refunds._SUCCEED",
+    "payments.refunds._TAKE_TURN",
     "payments.refunds._UNSENT",
     "postgres.queue._WAITS_TOO_LONG",
     "seating.holds._TIDY",

@@ -28,6 +28,7 @@ from boxoffice.payments.gateway import (
     UnknownSessionError,
 )
 from boxoffice.payments.ledger import Account, Disagreement, balances, check_ledger
+from boxoffice.payments.refunds import ask_again
 from boxoffice.postgres.pool import Pool, Row, connection, row, transaction
 
 ASKED_A_RUN: Final = 200
@@ -103,10 +104,15 @@ SELECT {_DOUBTFUL}
 async def reconcile_unfinished(
     pool: Pool, gateways: Mapping[str, Gateway], *, patience: timedelta = PATIENCE, by: Actor | None = None
 ) -> Reconciled:
-    """Ask about payments that are not over, up to `ASKED_A_RUN`; close the sessions whose booking is."""
+    """Ask about payments that are not over, up to `ASKED_A_RUN`; close the sessions whose booking is.
+
+    And about refunds that gateways have taken on and not done for long (`boxoffice.payments.refunds`).
+    """
     async with connection(pool) as conn:
         found = await conn.fetch(_TAKE_TURN, ASKED_A_RUN, ASKED_AGAIN_AFTER, patience)
-    return await _ask_about(pool, gateways, [row(Doubtful, record) for record in found], by)
+    done = await _ask_about(pool, gateways, [row(Doubtful, record) for record in found], by)
+    await ask_again(pool, gateways, by)
+    return done
 
 
 # A page of the payments that were over lately, in the order of the key.

@@ -3,7 +3,8 @@
 Four kinds of matters: what gateways and books differ in, events that contradict the books, events about money of
 sessions that we never opened, and refunds that a gateway refused. Resolving one says that somebody has settled it,
 who, and how; it changes nothing about money. A refund that failed stays FAILED. Where the ledger disagrees with the
-rows there is nothing to say: that is counted too, until the two agree.
+rows, or a gateway has not done for a day what it has taken on, there is nothing to say: that is counted too, until the
+two agree, or the refund ends.
 """
 
 from datetime import datetime
@@ -33,12 +34,23 @@ class MatterResolvedError(ConflictError):
     code = "matter_resolved"
 
 
+class MatterUnderWayError(ConflictError):
+    """It ends when the gateway says so."""
+
+    code = "matter_under_way"
+
+
+UNDER_WAY_DAYS: Final = 1
+"""A refund that is not done after that waits for a person too."""
+_STUCK: Final = f"status = 'PENDING' AND created_at <= now() - interval '{UNDER_WAY_DAYS} day'"
+
 # Of what is large only what may wait is read, through an index.
-_COUNT = """
+_COUNT = f"""
 SELECT (SELECT count(*) FROM reconciliation_issue WHERE resolved_at IS NULL)
      + (SELECT count(*) FROM payment_event WHERE needs_look AND resolved_at IS NULL)
      + (SELECT count(*) FROM stray_event WHERE needs_look AND resolved_at IS NULL)
      + (SELECT count(*) FROM refund WHERE status = 'FAILED' AND resolved_at IS NULL)
+     + (SELECT count(*) FROM refund WHERE {_STUCK})
      + (SELECT count(*) FROM ledger_disagreement) AS waiting
 """
 
@@ -65,7 +77,7 @@ class Matter(Row, frozen=True, kw_only=True):
 
 
 # Whatever ever waited, resolved or not, as people see it. What is added behind decides which.
-_MATTERS: Final = """
+_MATTERS: Final = f"""
 SELECT id, show_id, payment_id, detail, since, resolved_at
   FROM (SELECT 'difference:' || payment_id || ':' || kind AS id, show_id, payment_id, kind || ': ' || detail AS detail,
                first_seen_at AS since, resolved_at
@@ -81,7 +93,11 @@ SELECT id, show_id, payment_id, detail, since, resolved_at
         UNION ALL
         SELECT 'refund:' || id, show_id, payment_id, 'refused, of ' || amount || ' ' || currency,
                coalesce(settled_at, created_at), resolved_at
-          FROM refund WHERE status = 'FAILED') AS matter
+          FROM refund WHERE status = 'FAILED'
+        UNION ALL
+        SELECT 'refund:' || id, show_id, payment_id,
+               'not done for {UNDER_WAY_DAYS} day, of ' || amount || ' ' || currency, created_at, NULL
+          FROM refund WHERE {_STUCK}) AS matter
 """
 # What waits, the oldest first.
 _WAITING = f"""{_MATTERS}
@@ -123,6 +139,7 @@ async def resolve(pool: Pool, matter_id: str, note: str, by: Actor) -> Matter:
     Raises:
         MatterUnknownError: nothing of this name ever waited.
         MatterResolvedError: it waits no longer.
+        MatterUnderWayError: nobody's word ends it.
     """
     async with transaction(pool) as conn:
         resolved = await conn.fetchval(_RESOLVE, matter_id)
@@ -132,6 +149,8 @@ async def resolve(pool: Pool, matter_id: str, note: str, by: Actor) -> Matter:
                 f"nothing named {matter_id} waits for a person: `boxoffice reconcile` says what does"
             )
         matter = row(Matter, found)
+        if not resolved and matter.resolved_at is None:
+            raise MatterUnderWayError(f"{matter_id} is under way: it ends when the gateway says so")
         if not resolved:
             raise MatterResolvedError(f"{matter_id} was resolved before, at {matter.resolved_at:%Y-%m-%d %H:%M:%S} UTC")
         await record(conn, by, _settled(matter, note))

@@ -161,7 +161,7 @@ class FakeGateway:
         answer_is_lost = self._disturb()
         delivery_id = None
         async with transaction(self._pool) as conn:
-            refund_id, session = await refund_session(conn, request)
+            refund_id, age, session = await refund_session(conn, request)
             reference = f"re_{refund_id.hex}"
             if session is not None:
                 event = _event(EventType.REFUNDED, session, reference, request)
@@ -169,7 +169,7 @@ class FakeGateway:
         await self._deliver_at_once(delivery_id)
         if answer_is_lost:
             raise GatewayDownError("the fake gateway's answer was lost")
-        return RefundReceipt(gateway_ref=reference, done=self._behaviour.delay_s == 0)
+        return RefundReceipt(gateway_ref=reference, done=age.total_seconds() >= self._behaviour.delay_s)
 
     def verify(self, headers: Mapping[str, str], body: bytes, now: datetime) -> GatewayEvent:
         """The event in a webhook's raw body; see `Gateway.verify`."""

@@ -82,7 +82,7 @@ ON CONFLICT (idempotency_key) DO NOTHING RETURNING id
 
 # The refund of a merchant's key, if it was for the same.
 _REFUNDED_BEFORE = """
-SELECT id FROM fake_refund WHERE idempotency_key = $1 AND session_id = $2 AND amount = $3
+SELECT id, now() - created_at AS age FROM fake_refund WHERE idempotency_key = $1 AND session_id = $2 AND amount = $3
 """
 
 # Takes the amount out of what was paid and not given back yet. The merchant asks only on the ground of a signed
@@ -95,8 +95,8 @@ RETURNING {_SESSION}
 """
 
 
-async def refund_session(conn: Connection, request: RefundRequest) -> tuple[UUID, FakeSession | None]:
-    """The refund of this key, with its session if it was made just now.
+async def refund_session(conn: Connection, request: RefundRequest) -> tuple[UUID, timedelta, FakeSession | None]:
+    """The refund of this key and its age, with its session if it was made just now.
 
     Raises:
         GatewayRefusedError: no such session, not that much to give back, or the key was used for something else.
@@ -104,14 +104,14 @@ async def refund_session(conn: Connection, request: RefundRequest) -> tuple[UUID
     asked = (str(request.refund_id), request.session_id, request.amount)
     refund_id: UUID | None = await conn.fetchval(_ADD_REFUND, *asked)
     if refund_id is None:
-        refund_id = await conn.fetchval(_REFUNDED_BEFORE, *asked)
-        if refund_id is None:
+        before = await conn.fetchrow(_REFUNDED_BEFORE, *asked)
+        if before is None:
             raise GatewayRefusedError("no such session, or this refund id was used for something else")
-        return refund_id, None
+        return before["id"], before["age"], None
     paid = await conn.fetchrow(_TAKE_BACK, request.session_id, request.amount, request.currency)
     if paid is None:
         raise GatewayRefusedError("there is not that much paid to give back")
-    return refund_id, row(FakeSession, paid)
+    return refund_id, timedelta(0), row(FakeSession, paid)
 
 
 # One session.

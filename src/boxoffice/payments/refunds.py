@@ -1,16 +1,19 @@
 """Refunds that were decided: the gateway is asked by a durable job until it answers, each paid back once.
 
 Whoever decides a refund writes its row and calls `queue_refund` in that same transaction. The
-refund's id is the gateway's idempotency key, so that asking again never pays again.
+refund's id is the gateway's idempotency key, so that asking again never pays again. What a gateway has taken
+on and not done is asked about again, since the event that would tell of its end may be lost.
 """
 
+import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
 
+from boxoffice.audit import Actor, mended, record
 from boxoffice.payments.gateway import (
     Gateway,
     GatewayDownError,
@@ -19,11 +22,18 @@ from boxoffice.payments.gateway import (
     RefundReceipt,
     RefundRequest,
 )
-from boxoffice.postgres.pool import Connection, Pool, Row, connection, row
+from boxoffice.postgres.pool import Connection, Pool, Row, connection, row, transaction
 from boxoffice.postgres.queue import enqueue
 
 SEND_REFUND: Final = "refunds.send"
 """The durable task that runs `send_refund`."""
+UNDER_WAY_FOR: Final = timedelta(minutes=10)
+"""So long an event has to come by itself. A refund that is older and not done is asked about again and again, after a
+twelfth of its age each time."""
+ASKED_AGAIN: Final = (timedelta(minutes=5), timedelta(hours=6))
+"""That pause, at least and at most."""
+ASKED_A_RUN: Final = 100
+ASKED_AT_ONCE: Final = 8
 
 log = structlog.get_logger(__name__)
 
@@ -60,11 +70,12 @@ FROM refund WHERE show_id = $1 AND booking_id = $2 ORDER BY created_at, id
 
 async def list_refunds(conn: Connection, show_id: UUID, booking_id: UUID) -> list[Refund]:
     """Every refund of a booking, oldest first."""
-    return [row(Refund, record) for record in await conn.fetch(_LIST, show_id, booking_id)]
+    return [row(Refund, found) for found in await conn.fetch(_LIST, show_id, booking_id)]
 
 
 class _Unsent(Row, frozen=True, kw_only=True):
     id: UUID
+    payment_id: UUID
     amount: int
     currency: str
     gateway: str
@@ -73,15 +84,19 @@ class _Unsent(Row, frozen=True, kw_only=True):
 
 # A refund that still waits for its gateway, with the session whose money goes back.
 _UNSENT = """
-SELECT refund.id, refund.amount, refund.currency, payment.gateway, payment.session_id
+SELECT refund.id, refund.payment_id, refund.amount, refund.currency, payment.gateway, payment.session_id
 FROM refund
 JOIN payment ON payment.show_id = refund.show_id AND payment.id = refund.payment_id
 WHERE refund.show_id = $1 AND refund.id = $2 AND refund.status = 'PENDING'
 """
 
 
-async def send_refund(pool: Pool, gateways: Mapping[str, Gateway], show_id: UUID, refund_id: UUID) -> None:
+async def send_refund(
+    pool: Pool, gateways: Mapping[str, Gateway], show_id: UUID, refund_id: UUID, by: Actor | None = None
+) -> None:
     """Ask the gateway for a refund and write down its answer; nothing when it is settled already.
+
+    Where somebody here has asked for it, ``by`` whom is written down with what it settles.
 
     Raises:
         GatewayDownError: no answer, not now, or the gateway is not set up here; ask again later.
@@ -94,13 +109,13 @@ async def send_refund(pool: Pool, gateways: Mapping[str, Gateway], show_id: UUID
     try:
         receipt = await _ask(gateways, unsent)
     except GatewayRefusedError as refusal:
-        await _fail(pool, show_id, unsent, refusal)
+        await _fail(pool, show_id, unsent, refusal, by)
         return
-    async with connection(pool) as conn:
-        if receipt.done:
-            await conn.execute(_SUCCEED, show_id, refund_id, receipt.gateway_ref)
-        else:
+    async with transaction(pool) as conn:
+        if not receipt.done:
             await conn.execute(_ACCEPT, show_id, refund_id, receipt.gateway_ref)
+        elif await conn.fetchval(_SUCCEED, show_id, refund_id, receipt.gateway_ref):
+            await _note(conn, show_id, unsent, "refund.succeeded", by)
 
 
 _PAID_BACK: Final = """, entry AS (
@@ -195,7 +210,7 @@ WITH done AS (
     WHERE show_id = $1 AND id = $2 AND status = 'PENDING'
     RETURNING show_id, id, payment_id, amount, currency
 ){_PAID_BACK}
-SELECT FROM done
+SELECT true FROM done
 """
 
 # The gateway has taken it on and will tell by an event when it is done.
@@ -207,13 +222,15 @@ UPDATE refund SET gateway_ref = $3 WHERE show_id = $1 AND id = $2 AND status = '
 _FAIL = """
 UPDATE refund SET status = 'FAILED', gateway_ref = coalesce($3, gateway_ref), settled_at = now()
 WHERE show_id = $1 AND id = $2 AND status = 'PENDING'
+RETURNING true
 """
 
 
-async def _fail(pool: Pool, show_id: UUID, unsent: _Unsent, refusal: GatewayRefusedError) -> None:
-    async with connection(pool) as conn:
-        made = refusal.gateway_ref if isinstance(refusal, RefundFailedError) else None
-        await conn.execute(_FAIL, show_id, unsent.id, made)
+async def _fail(pool: Pool, show_id: UUID, unsent: _Unsent, refusal: GatewayRefusedError, by: Actor | None) -> None:
+    made = refusal.gateway_ref if isinstance(refusal, RefundFailedError) else None
+    async with transaction(pool) as conn:
+        if await conn.fetchval(_FAIL, show_id, unsent.id, made):
+            await _note(conn, show_id, unsent, "refund.failed", by)
     # Money is owed that the program cannot give back: a person must look.
     log.error(
         "refund refused by the gateway",
@@ -225,3 +242,44 @@ async def _fail(pool: Pool, show_id: UUID, unsent: _Unsent, refusal: GatewayRefu
         gateway=unsent.gateway,
         reason=refusal.detail,
     )
+
+
+async def _note(conn: Connection, show_id: UUID, unsent: _Unsent, event: str, by: Actor | None) -> None:
+    if by is not None:
+        details = {"showId": str(show_id), "refundId": str(unsent.id), "event": event}
+        await record(conn, by, mended(unsent.payment_id, details))
+
+
+# Takes a turn of refunds that are under way for long, those asked longest ago first; processes that do so at once
+# share them.
+_TAKE_TURN = """
+WITH due AS (
+    SELECT show_id, id FROM refund
+     WHERE status = 'PENDING' AND created_at <= now() - $2::interval
+       AND (asked_at IS NULL OR asked_at <= now() - least(greatest((now() - created_at) / 12, $3::interval), $4))
+     ORDER BY asked_at NULLS FIRST LIMIT $1
+       FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE refund SET asked_at = now() FROM due WHERE refund.show_id = due.show_id AND refund.id = due.id
+RETURNING refund.show_id, refund.id
+"""
+
+
+async def ask_again(pool: Pool, gateways: Mapping[str, Gateway], by: Actor | None = None) -> int:
+    """Ask about refunds that are under way for longer than `UNDER_WAY_FOR`, up to `ASKED_A_RUN`; returns how many.
+
+    A gateway that does not answer is asked another time. ``by`` as of `send_refund`.
+    """
+    async with connection(pool) as conn:
+        due = await conn.fetch(_TAKE_TURN, ASKED_A_RUN, UNDER_WAY_FOR, *ASKED_AGAIN)
+    turns = asyncio.Semaphore(ASKED_AT_ONCE)
+
+    async def ask(show_id: UUID, refund_id: UUID) -> None:
+        async with turns:
+            try:
+                await send_refund(pool, gateways, show_id, refund_id, by)
+            except GatewayDownError as error:
+                log.warning("gateway not asked about a refund", refund_id=str(refund_id), error=error.detail)
+
+    await asyncio.gather(*(ask(found["show_id"], found["id"]) for found in due))
+    return len(due)

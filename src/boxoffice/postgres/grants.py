@@ -47,7 +47,7 @@ GRANTS: Final[dict[str, tuple[str, str]]] = {
     # That a refund or an event waits for nobody any more is a person's to say, in a command of the owner's.
     "refund": (
         "SELECT, INSERT, UPDATE (status, settled_at, gateway_ref)",
-        "SELECT, INSERT, UPDATE (status, settled_at, gateway_ref)",
+        "SELECT, INSERT, UPDATE (status, settled_at, gateway_ref, asked_at)",
     ),
     "refund_seat": ("SELECT, INSERT", "SELECT"),
     "screen": ("SELECT, INSERT, UPDATE", "SELECT"),
