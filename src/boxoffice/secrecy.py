@@ -50,9 +50,9 @@ _LOOKS_LIKE: Final = tuple(
         ("password=", r"(?<=[?&]password=)[^\s\"'\\&]+"),
     )
 )
-# Our random tokens, in cookies, in forms, and to refresh with, and the codes of tickets, which let in whoever shows
-# them. Nothing else of ours is of these lengths.
-_OURS: Final = re.compile(_NOT_ESCAPED + r"(?:(?<![\w-])|(?<=\\[nrt]))(?:[\w-]{43}|[A-Z2-7]{165})(?![\w-])")
+# Our random tokens, in cookies and in forms, those to refresh with, and the codes of tickets, which let in whoever
+# shows them. Nothing else of ours is of these lengths.
+_OURS: Final = re.compile(_NOT_ESCAPED + r"(?:(?<![\w-])|(?<=\\[nrt]))(?:[\w-]{43}|[\w-]{68}|[A-Z2-7]{165})(?![\w-])")
 # PostgreSQL repeats there what the row holds: addresses, hashes.
 _DETAIL_IN_JSON: Final = re.compile(r"DETAIL:(?:[^\"\\]|\\.)*")
 _DETAIL: Final = re.compile(r"DETAIL:.*", re.DOTALL)

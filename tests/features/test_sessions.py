@@ -1,11 +1,13 @@
 """Sessions and their tokens: what cannot be forged, what is good once, what ends and when."""
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import jwt
+import msgspec
 import pytest
 
 from boxoffice.accounts import (
@@ -18,7 +20,7 @@ from boxoffice.accounts import (
 )
 from boxoffice.accounts.recent import Recent
 from boxoffice.accounts.sessions import STANDING_SECONDS
-from boxoffice.accounts.tokens import ACCESS_TOKEN_SECONDS
+from boxoffice.accounts.tokens import ACCESS_TOKEN_SECONDS, RefreshTokens, digest, new_random_token
 from boxoffice.postgres.pool import Pool
 
 SECRET = "a secret of these tests"
@@ -75,6 +77,77 @@ async def test_a_used_refresh_token_ends_the_session_for_both(accounts: Accounts
         await accounts.refresh(second.refresh_token)
     with pytest.raises(InvalidTokenError):
         await caller_of(accounts, second)
+
+
+@pytest.mark.parametrize("generations", [1, 2, 5])
+async def test_any_token_used_again_ends_the_session_however_often_it_was_refreshed_since(
+    accounts: Accounts, elsewhere: Accounts, generations: int
+) -> None:
+    """As when a thief refreshes again and again before the owner comes."""
+    stolen = latest = await accounts.guest()
+    for _ in range(generations):
+        latest = await elsewhere.refresh(latest.refresh_token)
+    assert (await caller_of(accounts, latest)).user_id == stolen.user_id
+
+    with pytest.raises(InvalidTokenError):
+        await accounts.refresh(stolen.refresh_token)
+    with pytest.raises(InvalidTokenError):
+        await caller_of(accounts, latest)
+    with pytest.raises(InvalidTokenError):
+        await elsewhere.refresh(latest.refresh_token)
+
+
+async def test_a_token_that_we_never_gave_out_ends_no_session(accounts: Accounts) -> None:
+    grant, other = await accounts.guest(), await accounts.guest()
+    session_id = (await caller_of(accounts, grant)).session_id
+    genuine = grant.refresh_token
+    forged = [
+        RefreshTokens("another secret").new(session_id),
+        genuine[:30] + other.refresh_token[30:],
+        *(genuine[:at] + ("B" if genuine[at] == "A" else "A") + genuine[at + 1 :] for at in range(len(genuine))),
+        *(genuine + more for more in ("A", "=", "====", "\n", " ", "é", "\x00")),
+        base64.urlsafe_b64encode(session_id.bytes).decode(),
+        str(session_id),
+        "",
+    ]
+    for token in forged:
+        with pytest.raises(InvalidTokenError):
+            await accounts.refresh(token)
+
+    assert (await caller_of(accounts, grant)).session_id == session_id
+    assert (await accounts.refresh(genuine)).user_id == grant.user_id
+
+
+@pytest.mark.parametrize("secret", [SECRET, "the secret that took its place"])
+async def test_tokens_of_before_the_secret_changed_or_of_another_form_work_once(pool: Pool, secret: str) -> None:
+    before, after = Accounts(pool, SECRET), Accounts(pool, secret)
+    grant = await before.guest()
+    if secret == SECRET:
+        # As releases made them that did not sign them.
+        unsigned = new_random_token()
+        await pool.execute("UPDATE account_session SET refresh_hash = $1", digest(unsigned))
+        grant = msgspec.structs.replace(grant, refresh_token=unsigned)
+
+    second = await after.refresh(grant.refresh_token)
+    assert second.user_id == grant.user_id
+    third = await after.refresh(second.refresh_token)
+    with pytest.raises(InvalidTokenError):
+        await after.refresh(second.refresh_token)
+    with pytest.raises(InvalidTokenError):
+        await caller_of(after, third)
+    before.close()
+    after.close()
+
+
+async def test_one_of_before_that_is_used_again_at_once_ends_the_session(accounts: Accounts, pool: Pool) -> None:
+    await accounts.guest()
+    unsigned = new_random_token()
+    await pool.execute("UPDATE account_session SET refresh_hash = $1", digest(unsigned))
+    following = await accounts.refresh(unsigned)
+    with pytest.raises(InvalidTokenError):
+        await accounts.refresh(unsigned)
+    with pytest.raises(InvalidTokenError):
+        await caller_of(accounts, following)
 
 
 async def test_of_two_refreshes_at_once_one_wins_at_most(accounts: Accounts) -> None:

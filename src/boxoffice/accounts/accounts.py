@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -18,14 +18,16 @@ from boxoffice.accounts.sessions import (
     open_browser_session,
     open_session,
     rotate,
+    session_of_token,
 )
-from boxoffice.accounts.tokens import ACCESS_TOKEN_SECONDS, AccessTokens, new_random_token
+from boxoffice.accounts.tokens import ACCESS_TOKEN_SECONDS, AccessTokens, RefreshTokens, new_random_token
 from boxoffice.errors import UnidentifiedError
 from boxoffice.postgres.pool import Connection, Pool, Row, connection, transaction
 from boxoffice.tallies import Tallies
 
-Opening = Callable[[Connection, UUID, str], Awaitable[UUID]]
-"""Opens a session of an account with a token: `open_session` for API clients, `open_browser_session` for browsers."""
+Opening = Callable[[Connection, UUID, UUID, str], Awaitable[None]]
+"""Opens a session with an id, of an account, with a token: `open_session` for API clients, `open_browser_session` for
+browsers."""
 
 
 class InvalidCredentialsError(UnidentifiedError):
@@ -72,6 +74,7 @@ class Accounts:
     def __init__(self, pool: Pool, secret_key: str, tallies: Tallies | None = None) -> None:
         self._pool = pool
         self._tokens = AccessTokens(secret_key)
+        self._refresh_tokens = RefreshTokens(secret_key)
         self._standings = Standings(pool)
         self._passwords = Passwords()
         self._attempts = Attempts(tallies or Tallies())
@@ -150,10 +153,9 @@ class Accounts:
 
     async def _guest(self, opening: Opening, address: str) -> Entry:
         await self._attempts.count_creation(address)
-        token = new_random_token()
         async with transaction(self._pool) as conn:
             user_id = await _add_guest(conn)
-            session_id = await opening(conn, user_id, token)
+            session_id, token = await self._open(conn, opening, user_id)
         return Entry(Caller(user_id, Role.CUSTOMER, session_id, guest=True), token)
 
     async def _register(
@@ -163,7 +165,6 @@ class Accounts:
         refuse_bad_length(password)
         await self._attempts.count_creation(address)
         password_hash = await self._passwords.hash(password)
-        token = new_random_token()
         with email_problems():
             async with transaction(self._pool) as conn:
                 user_id = None
@@ -171,7 +172,7 @@ class Accounts:
                     user_id = await _turn_guest(conn, guest.user_id, email, name, password_hash)
                 if user_id is None:
                     user_id = await _add_account(conn, email, name, password_hash)
-                session_id = await opening(conn, user_id, token)
+                session_id, token = await self._open(conn, opening, user_id)
         if guest is not None:
             self._standings.forget(guest.session_id)
         return Entry(Caller(user_id, Role.CUSTOMER, session_id, guest=False), token)
@@ -188,22 +189,33 @@ class Accounts:
             if found is None or not right:
                 await self._attempts.count_failure(email, address)
                 raise InvalidCredentialsError
-        token = new_random_token()
         async with connection(self._pool) as conn:
-            session_id = await opening(conn, found.user_id, token)
+            session_id, token = await self._open(conn, opening, found.user_id)
         return Entry(Caller(found.user_id, Role(found.role), session_id, guest=False), token)
+
+    async def _open(self, conn: Connection, opening: Opening, user_id: UUID) -> tuple[UUID, str]:
+        """A new session's id, and its token."""
+        session_id = uuid4()
+        token = self._refresh_tokens.new(session_id) if opening is open_session else new_random_token()
+        await opening(conn, session_id, user_id, token)
+        return session_id, token
 
     async def refresh(self, refresh_token: str) -> Grant:
         """The next pair of tokens of a session; the one given is used up.
 
         Raises:
-            InvalidTokenError: the token is unknown or its session over. Was it used before,
-                somebody else has it: its session is ended.
+            InvalidTokenError: the token is unknown or its session over. Was it used before, however
+                long ago, somebody else has it: its session is ended.
         """
-        following = new_random_token()
+        signed = self._refresh_tokens.session_of(refresh_token)
+        caller, following, stolen = None, "", None
         async with connection(self._pool) as conn:
-            caller = await rotate(conn, refresh_token, following)
-            stolen = await end_stolen(conn, refresh_token) if caller is None else None
+            session_id = signed or await session_of_token(conn, refresh_token)
+            if session_id is not None:
+                following = self._refresh_tokens.new(session_id)
+                caller = await rotate(conn, session_id, refresh_token, following)
+            if caller is None:
+                stolen = await end_stolen(conn, refresh_token, signed)
         if stolen is not None:
             self._standings.forget(stolen)
         if caller is None:

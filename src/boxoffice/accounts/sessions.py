@@ -1,7 +1,10 @@
 """Sessions: one sign-in on one device, ended by signing out or by a stolen refresh token.
 
 An API client's session has refresh tokens, a browser's the token of its cookie; neither is worth anything in the
-other's place. An access token names its session. Whether that lives, and which role its account has, is asked
+other's place. A refresh token that is used again ends its session, since one of the two who have it stole it: it
+names the session and is signed, so that it is known however often the session went on since. Of tokens that are not
+signed with the present secret (an older release's, or from before ``SECRET_KEY`` changed) the session is found by the
+hash: they work once, and are known again until the token after them is used. An access token names its session. Whether that lives, and which role its account has, is asked
 of the database and believed for at most `STANDING_SECONDS`: a sign-out or a changed role takes
 effect everywhere within that time, and at once in the process that did it.
 """
@@ -26,26 +29,37 @@ STANDINGS_MAX: Final = 20_000
 
 # Opens a session with its first refresh token.
 _OPEN = """
-INSERT INTO account_session (account_id, refresh_hash, expires_at)
-VALUES ($1, $2, now() + make_interval(days => $3)) RETURNING id
+INSERT INTO account_session (id, account_id, refresh_hash, expires_at)
+VALUES ($1, $2, $3, now() + make_interval(days => $4))
 """
 
 
-async def open_session(conn: Connection, account_id: UUID, refresh_token: str) -> UUID:
-    """The id of a new session of the account."""
-    return await conn.fetchval(_OPEN, account_id, digest(refresh_token), SESSION_DAYS)
+async def open_session(conn: Connection, session_id: UUID, account_id: UUID, refresh_token: str) -> None:
+    """Open a session of the account with this id, which the token names."""
+    await conn.execute(_OPEN, session_id, account_id, digest(refresh_token), SESSION_DAYS)
 
 
 # Opens a session with the token of a browser's cookie.
 _OPEN_BROWSER = """
-INSERT INTO account_session (account_id, browser_hash, expires_at)
-VALUES ($1, $2, now() + make_interval(days => $3)) RETURNING id
+INSERT INTO account_session (id, account_id, browser_hash, expires_at)
+VALUES ($1, $2, $3, now() + make_interval(days => $4))
 """
 
 
-async def open_browser_session(conn: Connection, account_id: UUID, cookie_token: str) -> UUID:
-    """The id of a new session of the account in a browser."""
-    return await conn.fetchval(_OPEN_BROWSER, account_id, digest(cookie_token), SESSION_DAYS)
+async def open_browser_session(conn: Connection, session_id: UUID, account_id: UUID, cookie_token: str) -> None:
+    """Open a session of the account in a browser with this id."""
+    await conn.execute(_OPEN_BROWSER, session_id, account_id, digest(cookie_token), SESSION_DAYS)
+
+
+# The session whose refresh token this is.
+_GOOD_FOR = """
+SELECT id FROM account_session WHERE refresh_hash = $1
+"""
+
+
+async def session_of_token(conn: Connection, refresh_token: str) -> UUID | None:
+    """The session that a refresh token is good for which does not name it: of an older release, or another secret."""
+    return await conn.fetchval(_GOOD_FOR, digest(refresh_token))
 
 
 # Uses a refresh token up and sets the next: of two requests with the same one, only one finds it.
@@ -54,27 +68,31 @@ UPDATE account_session s
 SET refresh_hash = $2, previous_refresh_hash = s.refresh_hash,
     expires_at = now() + make_interval(days => $3)
 FROM account a
-WHERE s.refresh_hash = $1 AND s.ended_at IS NULL AND s.expires_at > now() AND a.id = s.account_id
+WHERE s.refresh_hash = $1 AND s.id = $4 AND s.ended_at IS NULL AND s.expires_at > now() AND a.id = s.account_id
 RETURNING s.account_id AS user_id, s.id AS session_id, a.role, a.email IS NULL AS guest
 """
 
 
-async def rotate(conn: Connection, used: str, following: str) -> Caller | None:
+async def rotate(conn: Connection, session_id: UUID, used: str, following: str) -> Caller | None:
     """Whose session continues with the refresh token ``following``; None if ``used`` is not good."""
-    found = await conn.fetchrow(_ROTATE, digest(used), digest(following), SESSION_DAYS)
+    found = await conn.fetchrow(_ROTATE, digest(used), digest(following), SESSION_DAYS, session_id)
     return None if found is None else _caller(found)
 
 
-# Ends the session of a refresh token that was used before.
+# Ends the session of a refresh token that was used before: the one that it names or, where it names none, the one whose
+# last it was.
 _END_STOLEN = """
 UPDATE account_session SET ended_at = now()
-WHERE previous_refresh_hash = $1 AND ended_at IS NULL RETURNING id
+WHERE (id = $2 OR previous_refresh_hash = $1) AND refresh_hash <> $1 AND ended_at IS NULL RETURNING id
 """
 
 
-async def end_stolen(conn: Connection, used: str) -> UUID | None:
-    """End the session that ``used`` was the refresh token of; its id, or None if there is no such."""
-    return await conn.fetchval(_END_STOLEN, digest(used))
+async def end_stolen(conn: Connection, used: str, session_id: UUID | None) -> UUID | None:
+    """End the session that ``used`` was a refresh token of, and is no more; its id, or None if there is no such.
+
+    ``session_id`` is what the token says, if its signature is ours.
+    """
+    return await conn.fetchval(_END_STOLEN, digest(used), session_id)
 
 
 # Ends one session.

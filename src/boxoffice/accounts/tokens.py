@@ -1,6 +1,12 @@
-"""The kinds of tokens: access tokens are signed statements; refresh tokens and cookies are random and kept hashed."""
+"""The kinds of tokens: access tokens are signed statements; refresh tokens and cookies are random and kept hashed.
 
+A refresh token also names its session, signed: one that was used up generations ago is still known for one of ours.
+"""
+
+import base64
+import binascii
 import hashlib
+import hmac
 import secrets
 import time
 from typing import Final
@@ -75,6 +81,43 @@ class AccessTokens:
             return msgspec.convert(said, Claims)
         except (jwt.InvalidTokenError, msgspec.ValidationError) as error:
             raise InvalidTokenError from error
+
+
+REFRESH_RANDOM_BYTES: Final = 19
+"""What nobody can guess of it; with the rest it makes 68 characters, which nothing else of ours has (`secrecy`)."""
+_UUID_BYTES: Final = 16
+_SIGNATURE_BYTES: Final = 16
+
+
+class RefreshTokens:
+    """Makes refresh tokens, each of a session, and knows again any that it has made."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._key = hashlib.sha256(b"boxoffice refresh token\0" + secret_key.encode()).digest()
+
+    def new(self, session_id: UUID) -> str:
+        """A token of this session that nobody can guess."""
+        said = session_id.bytes + secrets.token_bytes(REFRESH_RANDOM_BYTES)
+        return base64.urlsafe_b64encode(said + self._sign(said)).decode()
+
+    def session_of(self, token: str) -> UUID | None:
+        """The session that it was made for; None: not made here, or with another secret.
+
+        Whether it is the one that is good now, or was used before, is not known here.
+        """
+        try:
+            whole = base64.urlsafe_b64decode(token)
+        except (binascii.Error, ValueError):
+            return None
+        said, signature = whole[:-_SIGNATURE_BYTES], whole[-_SIGNATURE_BYTES:]
+        if len(said) != _UUID_BYTES + REFRESH_RANDOM_BYTES or not hmac.compare_digest(signature, self._sign(said)):
+            return None
+        # What stands between the characters, the decoder overlooks; we do not.
+        spelled = base64.urlsafe_b64encode(whole).decode() == token
+        return UUID(bytes=said[:_UUID_BYTES]) if spelled else None
+
+    def _sign(self, said: bytes) -> bytes:
+        return hmac.digest(self._key, said, "sha256")[:_SIGNATURE_BYTES]
 
 
 def new_random_token() -> str:

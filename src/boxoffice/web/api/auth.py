@@ -40,7 +40,7 @@ _GRANT: Final = Grant(
     access_token="eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI3YjBjNGMxZSJ9.c2lnbmF0dXJl",  # noqa: S106  (an example)
     token_type="Bearer",  # noqa: S106  (the name of the scheme)
     expires_in=3600,
-    refresh_token="mJ3kq0oX4vZ0hT9yR2cW8nB5sD7fG1aLpQeUiYtVxKw",  # noqa: S106  (an example)
+    refresh_token="PwwdfppUT2uKLl0ce54KQnV1pSnk9h3fKtX80h2E5PH7878WRDZYIcvJN2lphDxpadnY",  # noqa: S106  (an example)
     role=Role.CUSTOMER,
     guest=False,
 )
@@ -159,7 +159,8 @@ async def refresh(
 ) -> Grant:
     """The next pair of tokens; the refresh token that was sent is used up.
 
-    One that is sent a second time was stolen, or its answer got lost: the session ends, sign in again.
+    One that is sent a second time, however long after, was stolen, or its answer got lost: the session ends, sign in
+    again.
     """
     return await office.accounts.refresh(data.refresh_token)
 
