@@ -99,18 +99,20 @@ async def once(pool: Pool, wanted: Claim | None, act: Callable[[Connection], Awa
 # Remembers an answer unless the key has one already.
 _REMEMBER = """
 INSERT INTO idempotency_key (caller_id, key, fingerprint, answer) VALUES ($1, $2, $3, $4)
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING RETURNING true
 """
 
 
-async def remember(conn: Connection, wanted: Claim, answer: object) -> Any:
-    """Keep the answer of an operation that is idempotent by itself; returns the one that was first.
+async def remember(conn: Connection, wanted: Claim, answer: object) -> Outcome:
+    """Keep the answer of an operation that is idempotent by itself; a twin that was quicker has given the first one.
 
     Raises:
         KeyReusedError: the key was used with another payload meanwhile.
     """
-    await conn.execute(_REMEMBER, wanted.caller_id, wanted.key, wanted.fingerprint, msgspec.to_builtins(answer))
-    return await recall(conn, wanted)
+    told = msgspec.to_builtins(answer)
+    if await conn.fetchval(_REMEMBER, wanted.caller_id, wanted.key, wanted.fingerprint, told):
+        return Outcome(answer=told, replayed=False)
+    return Outcome(answer=await recall(conn, wanted), replayed=True)
 
 
 _FORGET = """

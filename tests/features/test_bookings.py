@@ -165,6 +165,22 @@ async def test_one_open_session_however_often_it_is_asked_for(client: httpx.Asyn
         assert (answer.json(), answer.headers.get("idempotent-replayed")) == (one, replayed)
 
 
+async def test_the_same_key_at_once_is_one_session_and_one_first_answer(client: httpx.AsyncClient, pool: Pool) -> None:
+    show, buyer = await make.show(pool), await make.guest(client)
+    made, other = [await make.booking(client, buyer, show, seat) for seat in show.seats[:2]]
+    keyed = buyer.headers | {"Idempotency-Key": "pay"}
+
+    async def initiate(booking: dict[str, Any]) -> httpx.Response:
+        return await client.post("/api/v1/payments/initiate", json={"bookingId": booking["id"]}, headers=keyed)
+
+    answers = await asyncio.gather(*(initiate(made) for _ in range(10)))
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert all(answer.json() == answers[0].json() for answer in answers)
+    assert sorted(answer.headers.get("idempotent-replayed", "") for answer in answers) == ["", *["true"] * 9]
+    assert (await initiate(other)).status_code == 422
+
+
 async def test_my_bookings_come_in_pages_newest_first(client: httpx.AsyncClient, pool: Pool) -> None:
     show, buyer = await make.show(pool), await make.guest(client)
     made = [(await make.booking(client, buyer, show, seat))["id"] for seat in show.seats[:5]]

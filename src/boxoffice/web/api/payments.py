@@ -103,10 +103,10 @@ async def do_initiate(office: Office, caller: Caller, data: InitiateRequest, key
             if (first := await idempotency.recall(conn, key)) is not None:
                 return Outcome(answer=first, replayed=True)
     session = await session_to_pay(office, caller, data.booking_id)
-    if key is not None:
-        async with connection(office.pool) as conn:
-            await idempotency.remember(conn, key, session)
-    return Outcome(answer=session, replayed=False)
+    if key is None:
+        return Outcome(answer=session, replayed=False)
+    async with connection(office.pool) as conn:
+        return await idempotency.remember(conn, key, session)
 
 
 async def session_to_pay(office: Office, caller: Caller, booking_id: UUID) -> PaymentSession:
