@@ -1,12 +1,14 @@
 """Sessions: one sign-in on one device, ended by signing out or by a stolen refresh token.
 
 An API client's session has refresh tokens, a browser's the token of its cookie; neither is worth anything in the
-other's place. A refresh token that is used again ends its session, since one of the two who have it stole it: it
-names the session and is signed, so that it is known however often the session went on since. Of tokens that are not
-signed with the present secret (an older release's, or from before ``SECRET_KEY`` changed) the session is found by the
-hash: they work once, and are known again until the token after them is used. An access token names its session. Whether that lives, and which role its account has, is asked
+other's place. An access token names its session. Whether that lives, and which role its account has, is asked
 of the database and believed for at most `STANDING_SECONDS`: a sign-out or a changed role takes
 effect everywhere within that time, and at once in the process that did it.
+
+A refresh token that is used again ends its session, since one of the two who have it stole it: it names the session
+and is signed, so that it is known however often the session went on since. Of tokens that are not signed with the
+present secret (an older release's, or from before ``SECRET_KEY`` changed) the session is found by the hash: they work
+once, and are known again until the token after them is used.
 """
 
 import time
