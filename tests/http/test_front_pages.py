@@ -1,6 +1,7 @@
 """What is on, a film's page, posters, the language and the city, as a visitor meets them."""
 
 import gzip
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -45,6 +46,29 @@ async def test_the_front_page_has_the_films_of_the_city_and_the_day(visitor: Vis
     assert "Deewaar" not in visitor.text
     assert f'href="/shows/{here.id}"' in visitor.page.text
     assert "10 seats left" in visitor.text
+
+
+async def test_the_front_page_says_at_which_theatre_a_show_is(visitor: Visitor, pool: Pool) -> None:
+    late, early = await in_city(pool, "Pune", "Sholay"), await in_city(pool, "Pune", "Sholay", timedelta(hours=25))
+    third = await in_city(pool, "Pune", "Sholay", timedelta(hours=26.5))
+    await pool.execute("UPDATE show SET movie_id = $1", late.movie_id)
+    for show, name in ((late, "Regal"), (early, "Plaza")):
+        await pool.execute("UPDATE theatre SET name = $2 WHERE id = $1", show.theatre_id, name)
+    await pool.execute("UPDATE show SET theatre_id = $2 WHERE id = $1", third.id, early.theatre_id)
+
+    await visitor.get("/?q=sholay")
+
+    # Those of one house stand together, below its name; each says it for whoever hears the link alone.
+    said = re.findall(rf'bill-house small">(\w+)<|/shows/({early.id}|{late.id}|{third.id})"', visitor.page.text)
+    assert [house or show for house, show in said] == [
+        "Plaza",
+        str(early.id),
+        str(third.id),
+        "Regal",
+        str(late.id),
+    ]
+    links = re.findall(r'<a class="chip show-chip".*?</a>', visitor.page.text, re.DOTALL)
+    assert [re.findall("Plaza|Regal", link) for link in links] == [["Plaza"], ["Plaza"], ["Regal"]]
 
 
 async def test_the_city_is_remembered_also_where_its_name_is_not_ascii(visitor: Visitor, pool: Pool) -> None:

@@ -22,6 +22,20 @@ CHIPS_MAX: Final = 5
 SOUGHT_LENGTH_MAX: Final = 100
 
 
+class House(msgspec.Struct, frozen=True):
+    """A theatre, with its shows of one film on one day."""
+
+    name: str
+    shows: list[Screening]
+
+
+class Day(msgspec.Struct, frozen=True):
+    """A day on which a film is shown."""
+
+    day: date
+    houses: list[House]
+
+
 class Billing(msgspec.Struct, frozen=True, kw_only=True):
     """A film on the bill, with its shows by start."""
 
@@ -29,6 +43,11 @@ class Billing(msgspec.Struct, frozen=True, kw_only=True):
     """Any of its shows: what it tells of the film."""
     poster: str
     shows: list[Screening]
+
+    @property
+    def days(self) -> list[Day]:
+        """As many of them as there is room for, soonest first."""
+        return by_day(self.shows[:CHIPS_MAX])
 
     @property
     def more(self) -> int:
@@ -65,7 +84,6 @@ async def show_home(
         day=day,
         sought=sought,
         bills=bills,
-        chips_max=CHIPS_MAX,
     )
 
 
@@ -87,6 +105,15 @@ def bill(shows: Iterable[Screening]) -> list[Billing]:
     for show in shows:
         by_film.setdefault(show.movie_id, []).append(show)
     return [Billing(film=found[0], poster=poster_address(found[0]), shows=found) for found in by_film.values()]
+
+
+def by_day(shows: list[Screening]) -> list[Day]:
+    """Shows by day and, within, by theatre; both in the order in which they begin."""
+    days: dict[date, dict[UUID, House]] = {}
+    for show in shows:
+        houses = days.setdefault(show.day, {})
+        houses.setdefault(show.theatre_id, House(show.theatre, [])).shows.append(show)
+    return [Day(day, list(houses.values())) for day, houses in days.items()]
 
 
 def _choose_day(place: Place, wanted: str) -> date:
