@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from browser.box_office import BoxOffice
 from browser.conftest import Visitors
 from browser.halls import come_near, enter, expect_seat, press, seat, stand_still, taken_by_somebody, tap
-from browser.visits import Visit
+from browser.visits import Visit, live_regions
 
 BOOKING = re.compile(r"/bookings/[0-9a-f-]{36}$")
 
@@ -178,6 +178,45 @@ async def test_the_list_is_there_for_everybody(desktop: Visit, box_office: BoxOf
     await desktop.look("show-list")
     await page.get_by_role("button", name="Continue to payment").click()
     await expect(page.get_by_role("alert")).to_contain_text("Please choose at least one seat.")
+
+
+async def test_what_is_said_is_heard(desktop: Visit, box_office: BoxOffice, api: httpx.AsyncClient) -> None:
+    show = await box_office.show()
+    await taken_by_somebody(api, show, *show.seats[:2])
+    page = await enter(desktop, show)
+    # Regions that come with their text, or were hidden before, are not read out.
+    before = await live_regions(page)
+    assert set(before.values()) == {""}
+
+    for number in (1, 2):
+        said = f"Someone else is just choosing A{number}."
+        await press(page, show.seats[number - 1])
+        await expect(page.locator("#line")).to_contain_text(said)
+        heard = await live_regions(page)
+        assert (heard.keys(), said in heard.values()) == (before.keys(), True)
+
+
+async def test_a_page_that_grew_old_says_so_and_comes_anew(desktop: Visit, box_office: BoxOffice) -> None:
+    show = await box_office.show()
+    page = await enter(desktop, show)
+    other = await desktop.new_page()
+    await other.goto(f"{desktop.url}/register")
+    await other.get_by_label("Your name").fill("Asha")
+    await other.get_by_label("E-mail").fill(f"asha-{show.id}@example.com")
+    await other.get_by_label("Password").fill("eleven cups of tea")
+    await other.locator("main").get_by_role("button", name="Make an account").click()
+    await expect(other.get_by_role("button", name="Sign out")).to_be_visible()
+    desktop.allow("status of 403")
+
+    await page.bring_to_front()
+    await press(page, show.seats[0])
+    await expect(page.locator("#line")).to_contain_text("This page has grown old")
+    await expect_seat(page, show.seats[0], "free")
+    await page.get_by_role("button", name="Reload the page").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    await expect(page.locator(".hall-stage")).to_have_attribute("aria-busy", "false")
+    await press(page, show.seats[0])
+    await expect_seat(page, show.seats[0], "mine")
 
 
 async def test_ten_seats_are_the_most(desktop: Visit, box_office: BoxOffice) -> None:

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from browser.conftest import Visitors
-from browser.visits import Device, Visit
+from browser.visits import Device, Visit, live_regions
 
 WEIGHT_MAX = 150_000
 """Bytes over the wire for the front page, with styles, modules and the posters that are in sight."""
@@ -58,12 +58,21 @@ async def test_the_front_page_is_light(phone: Visit) -> None:
 async def test_titles_are_searched_as_one_types(phone: Visit) -> None:
     page = await phone.goto("/")
     title = await page.locator(".bill h2").last.inner_text()
+    before = await live_regions(page)
+    assert list(before.values()) == [""]
 
     await page.get_by_role("searchbox").press_sequentially(title, delay=5)
 
     await expect(page.locator(".bill h2").first).to_have_text(title)
     await expect(page.get_by_role("status")).to_contain_text(title)
     await expect(page).to_have_url(re.compile(r"\?q="))
+    # In the region that was there before: one that comes with its text is not read out.
+    heard = await live_regions(page)
+    assert (heard.keys(), title in "".join(heard.values())) == (before.keys(), True)
+
+    await page.get_by_role("searchbox").fill("")
+    await expect(page.locator(".days")).to_be_visible()
+    await expect(page.get_by_role("status")).to_have_text("")
 
 
 async def test_the_language_and_the_city_are_switched_and_kept(phone: Visit) -> None:

@@ -119,6 +119,27 @@ async def violations(page: Page) -> list[str]:
     return result["value"]
 
 
+async def live_regions(page: Page) -> dict[int, str]:
+    """What screen readers are told by itself, by region: those that are in the accessibility tree, with their texts."""
+    session = await page.context.new_cdp_session(page)
+    tree = cast("dict[str, Any]", await session.send("Accessibility.getFullAXTree"))
+    found: dict[int, str] = {}
+    for node in tree["nodes"]:
+        if node["ignored"] or node.get("role", {}).get("value") not in {"status", "alert", "log"}:
+            continue
+        element: int = node["backendDOMNodeId"]
+        resolved = cast("dict[str, Any]", await session.send("DOM.resolveNode", {"backendNodeId": element}))
+        asked = {
+            "objectId": resolved["object"]["objectId"],
+            "functionDeclaration": "function () { return this.textContent; }",
+            "returnByValue": True,
+        }
+        answer = cast("dict[str, Any]", await session.send("Runtime.callFunctionOn", asked))
+        found[element] = " ".join(answer["result"]["value"].split())
+    await session.detach()
+    return found
+
+
 @cache
 def _axe() -> str:
     return (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")

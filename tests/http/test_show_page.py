@@ -1,5 +1,6 @@
 """The page of a show, as a browser without JavaScript and as the seat map's modules speak to it."""
 
+import json
 import re
 from typing import Any
 from uuid import UUID
@@ -8,11 +9,30 @@ import httpx
 import make
 import msgspec
 import pytest
+from visitor import Visitor
 
+from boxoffice.accounts import TooManyAttemptsError
+from boxoffice.errors import UnavailableError
 from boxoffice.postgres.pool import Pool
+from boxoffice.seating.refusals import NotEnoughSeatsError
 from boxoffice.settings import OrphanRule, Settings
+from boxoffice.web.api.holds import CLAIM_PROBLEMS
+from boxoffice.web.errors import every_problem
+from boxoffice.web.limits import RateLimitedError
+from boxoffice.web.office import Office
+from boxoffice.web.pages.browser import ForeignFormError
+from boxoffice.web.pages.show import NoSeatsChosenError
 
 PAGE = {"Accept": "text/html"}
+NOT_FROM_OUR_PAGE = {
+    "malformed",
+    "repeated_seats",
+    "unknown_seats",
+    "not_identified",
+    "forbidden",
+    "idempotency_key_reused",
+}
+"""Refusals of what the page never asks; should it, they are told as "failed"."""
 JSON = {"Accept": "application/json"}
 
 
@@ -261,6 +281,47 @@ async def test_or_it_is_refused_with_a_word_why(browser: Browser, show: make.Sho
     assert (refused.status_code, refused.json()["code"]) == (409, "orphan_seat")
     page = await browser.send("hold", *show.seats[6:9], headers=PAGE)
     assert "That would leave a single seat (B1, B5) that hardly anybody takes." in page.text
+
+
+async def test_continue_before_the_modules_are_there_books_what_is_held(
+    client: httpx.AsyncClient, office: Office, show: make.Show
+) -> None:
+    visitor = await Visitor(client, office).become_guest()
+    address = f"/shows/{show.id}"
+    await visitor.get(address)
+    await visitor.post(f"{address}/hold", {"seat": [str(seat) for seat in show.seats[:2]]})
+    await visitor.get(address)
+
+    form = visitor.form(f"{address}/book")
+    booked = await visitor.post(f"{address}/book", form)
+
+    assert booked.status_code == 303, visitor.text
+    await visitor.get(booked.headers["location"])
+    for seat in ("Seat A1", "Seat A2"):
+        assert seat in visitor.text
+    again = await visitor.post(f"{address}/book", form)
+    assert again.headers["location"] == booked.headers["location"]
+
+
+async def test_every_refusal_of_an_act_has_a_word(browser: Browser) -> None:
+    told = re.search(r'id="booth-data">(.*?)</script>', browser.page, re.DOTALL)
+    assert told is not None
+    words = set(json.loads(told[1])["words"]["refusals"])
+    claims = {example.id for spec in CLAIM_PROBLEMS.values() for example in spec.examples or []}
+    of_pages = {
+        error.code
+        for error in (
+            ForeignFormError,
+            NoSeatsChosenError,
+            NotEnoughSeatsError,
+            RateLimitedError,
+            TooManyAttemptsError,
+            UnavailableError,
+        )
+    }
+
+    assert (claims | of_pages) - NOT_FROM_OUR_PAGE <= words
+    assert words - {"failed"} <= {kind.code for kind in every_problem()}
 
 
 async def test_a_booking_that_is_still_to_be_paid_is_pointed_out(browser: Browser, show: make.Show) -> None:

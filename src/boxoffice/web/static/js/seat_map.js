@@ -23,6 +23,8 @@ const STATES = { available: "free", held: "held", booked: "sold" };
 /** A hold of ours is in the answer before it is in the stream: until then the stream does not take it away. */
 const GRACE_MS = 2_500;
 const LAPSING_MS = 2_000;
+/** After these refusals, trying again on this page is no use, or a guess. */
+const PAGE_IS_OLD = new Set(["form_not_ours", "outcome_unknown"]);
 
 const page = document.querySelector("#booth");
 const data = JSON.parse(document.querySelector("#booth-data").textContent);
@@ -32,13 +34,17 @@ words.own_price = (price) => money.format(price / 10 ** money.resolvedOptions().
 
 const frame = page.querySelector(".hall-stage");
 const hall = new Hall(page.querySelector("#hall"), words);
-const voice = new Voice(page.querySelector("#line"), page.querySelector("#whisper"), words);
+const voice = new Voice(page.querySelector("#line"), page.querySelector("#aloud"), page.querySelector("#whisper"), words);
 const view = new View(frame, hall.svg, {
   settled: () => hall.number(view.seatPx >= NUMBERS_FROM_PX ? view.visible : null),
 });
 const desk = new Desk(
   data.address,
-  { csrf: document.querySelector('meta[name="csrf"]').content, once: data.once, held: data.held },
+  {
+    csrf: document.querySelector('meta[name="csrf"]').content,
+    once: page.querySelector('#book [name="once"]').value,
+    held: data.held,
+  },
   { changed: () => queueMicrotask(showHeld), lapsed: onLapsed },
 );
 const bar = new Bar(page.querySelector("#bar"), desk, voice, words);
@@ -179,7 +185,13 @@ function refused({ status, body }, wanted) {
   desk.forget(lost);
   for (const seat of wanted) if (!lost.includes(seat.id)) hall.show(seat, desk.has(seat.id) ? "mine" : "free");
   const text = words.refusals[body.code] ?? (status === 0 ? words.unreached : words.refusals.failed);
-  voice.say(text.replace("{seats}", names(named).join(", ")), { kind: "sorry", stays: body.code === "show_begun" });
+  const old = PAGE_IS_OLD.has(body.code);
+  voice.say(text.replace("{seats}", names(named).join(", ")), {
+    kind: "sorry",
+    stays: old || body.code === "show_begun",
+    act: old ? () => location.reload() : null,
+    label: old ? words.reload : "",
+  });
   showHeld();
   // Others were faster, or something is wrong: look again.
   live.read();

@@ -16,12 +16,14 @@ export class Voice {
   #hiding = 0;
 
   /**
-   * @param {HTMLElement} line what everybody sees (a polite live region)
+   * @param {HTMLElement} line what everybody sees; hidden until there is something to see, so no live region
+   * @param {HTMLElement} aloud the same for screen readers (a polite live region)
    * @param {HTMLElement} whisper what only screen readers tell (another one)
    * @param {object} words the texts
    */
-  constructor(line, whisper, words) {
+  constructor(line, aloud, whisper, words) {
     this.line = line;
+    this.aloud = aloud;
     this.text = line.querySelector("[data-text]");
     this.button = line.querySelector("button");
     this.whisperer = whisper;
@@ -41,16 +43,18 @@ export class Voice {
     this.button.hidden = act === null;
     this.button.textContent = label;
     this.line.classList.add("shown");
+    tell(this.aloud, act ? `${text} ${label}` : text);
     if (!stays) this.#hiding = setTimeout(() => this.hush(), act ? 3 * SHOWN_MS : SHOWN_MS);
   }
 
   hush() {
     this.line.classList.remove("shown");
+    this.aloud.textContent = "";
   }
 
   /** Tell a screen reader. */
   whisper(text) {
-    this.whisperer.textContent = text;
+    tell(this.whisperer, text);
   }
 
   /** Other people took or freed seats: told together, and seldom. */
@@ -71,4 +75,9 @@ export class Voice {
       Math.max(500, this.#last + NEWS_EVERY_MS - Date.now()),
     );
   }
+}
+
+/** Put a text into a live region; the same one again is a change, too, or nobody would be told of it. */
+function tell(region, text) {
+  region.textContent = region.textContent === text ? `${text}\u00a0` : text;
 }
