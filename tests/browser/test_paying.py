@@ -14,6 +14,7 @@ from boxoffice.postgres.pool import Pool
 from browser.box_office import BoxOffice
 from browser.buying import Buyer
 from browser.conftest import Visitors
+from browser.halls import enter
 from browser.visits import Device, Visit
 
 SLOW_S = 4
@@ -119,6 +120,31 @@ async def test_coming_back_without_paying_and_cancelling(box_office: BoxOffice, 
     await buyer.press("Cancel and give the seats back")
     await buyer.see("cancelled")
     await phone.look("cancelled", full=True)
+
+
+@pytest.mark.parametrize("locale", ["en-IN", "hi-IN"])
+async def test_pay_and_the_time_left_are_at_hand_however_long_the_order(
+    box_office: BoxOffice, visitors: Visitors, locale: str
+) -> None:
+    visit = await visitors("phone", viewport={"width": 360, "height": 640}, locale=locale)
+    page = await enter(visit, await box_office.show())
+    await page.locator("#count").select_option("10")
+    await page.locator("#best button").tap()
+    await page.locator("[data-continue]").tap()
+    await Buyer(visit).see("to-pay")
+
+    for path, name in (("", "to-pay"), ("?outcome=cancelled", "back"), ("", "scrolled")):
+        await page.goto(page.url.partition("?")[0] + path)
+        if name == "scrolled":
+            await page.locator("#email").focus()
+        for what in (page.locator("form[action$='/pay'] button"), page.locator(".time-left")):
+            await expect(what).to_be_in_viewport(ratio=1)
+        await visit.look(f"checkout-ten-{name}-{locale[:2]}")
+    bar, field = await page.locator(".checkout-go").bounding_box(), await page.locator("#email").bounding_box()
+    assert bar is not None
+    assert field is not None
+    assert field["y"] + field["height"] <= bar["y"]
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 async def test_a_double_tap_on_pay_pays_once(box_office: BoxOffice, phone: Visit, pages_pool: Pool) -> None:
