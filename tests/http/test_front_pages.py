@@ -196,6 +196,7 @@ async def test_what_the_worker_keeps_tells_nothing_of_the_visitor(visitor: Visit
     await (await visitor.become_guest()).get("/offline")
 
     assert "No connection" in visitor.text
+    assert "in the PDF if you saved it" in visitor.text
     assert not [private for private in ("csrf", "sign-out", "/bookings", "/sign-in") if private in visitor.page.text]
     worker = await visitor.get("/service-worker.js")
     assert worker.headers["content-type"].startswith("text/javascript")

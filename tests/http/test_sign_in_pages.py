@@ -84,6 +84,7 @@ async def test_a_wrong_password_keeps_the_address_and_never_the_password(visitor
 
     assert answer.status_code == 401
     assert "do not match" in visitor.text
+    assert "Forgotten the password?" in visitor.text
     assert f'value="{EMAIL}"' in answer.text
     assert "not the one" not in answer.text
     assert not [line for line in answer.headers.get_list("set-cookie") if line.startswith("boxoffice=")]
