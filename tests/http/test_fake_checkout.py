@@ -221,10 +221,17 @@ class TestInProduction:
 
     async def test_none_of_this_is_there(self, client: httpx.AsyncClient, office: Office) -> None:
         opened = await open_session(office)
+        simulate = f"{SIMULATE}/{opened.session_id}"
         for answer in (
             await client.get(opened.page),
             await client.post(opened.page, data={"result": "success"}),
-            await client.post(f"{SIMULATE}/{opened.session_id}", json={"result": "success"}),
+            await client.post(opened.page, data={"result": "maybe"}),
+            await client.post(opened.page, content=b"\x00"),
+            await client.post(simulate, json={"result": "success"}),
+            await client.post(simulate, json={"result": "maybe"}),
+            await client.post(simulate, content=b"{"),
+            await client.post(simulate, content=b"x" * 100_000),
+            await client.post(simulate),
         ):
             assert answer.status_code == 404
             assert answer.json()["code"] == "not_found"

@@ -186,8 +186,8 @@ def _common_errors(operation: dict[str, Any], handler: HTTPRouteHandler) -> Iter
         yield TooSlowError
     if not handler.opt.get(IGNORES_IDENTITY):
         yield InvalidTokenError
-    if handler.guards:
-        yield UnidentifiedError
+        if handler.guards:
+            yield UnidentifiedError
     if not handler.opt.get(UNLIMITED):
         yield RateLimitedError
     if not handler.opt.get(NEEDS_NOTHING):
