@@ -1,7 +1,9 @@
 """The documentation is sound and complete: the document, its examples of answers, its pages."""
 
 import re
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -39,7 +41,8 @@ def parts(of: Any) -> Iterator[dict[str, Any]]:
 def test_the_document_is_sound(document: dict[str, Any]) -> None:
     assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
     assert document["info"]["title"] == "Box office"
-    assert document["info"]["version"]
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert document["info"]["version"] == project["project"]["version"]
     names = [operation.name for operation in operations(document)]
     assert len(set(names)) == len(names)
     for part in parts(document):
@@ -136,10 +139,27 @@ def test_problems_are_described_with_their_further_members(document: dict[str, A
                 assert f"`{code}`" in answer["description"]
 
 
+def test_what_can_be_sent_again_under_a_key_is_told(document: dict[str, Any]) -> None:
+    """The document's own words name the exceptions."""
+    without = {
+        operation.path.removeprefix("/api/v1")
+        for operation in operations(document)
+        if operation.method == "post" and "Idempotency-Key" not in operation.parameters("header")
+    }
+    assert {path for path in without if not path.startswith("/auth/")} == {
+        "/payments/webhook",
+        "/payments/webhook/{gateway}",
+        "/payments/simulate/{sessionId}",
+    }
+    for exception in ("`/auth`", "webhooks", "fake\ngateway"):
+        assert exception in document["info"]["description"]
+
+
 def test_who_may_call_is_told(document: dict[str, Any]) -> None:
     by_name = {operation.name: operation.said for operation in operations(document)}
     for name in ("health", "ready", "beGuest", "login", "refresh", "webhook", "gatewayWebhook", "simulatePayment"):
         assert by_name[name]["security"] == [], name
+        assert "not_identified" not in str(by_name[name]["responses"]), name
     for name in ("register", "listShows", "seatMap", "availableSeats", "seatEvents"):
         assert by_name[name]["security"] == [{}, {"bearer": []}], name
         assert "invalid_token" in examples_of(by_name[name], "401"), name

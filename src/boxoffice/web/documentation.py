@@ -6,6 +6,7 @@ the database away, and which headers come with an answer, follows from the handl
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
+from importlib.metadata import version
 from typing import Any, Final, cast
 
 import msgspec
@@ -41,7 +42,9 @@ A cinema's box office: browse films and shows, see a live seat map, hold seats, 
 
 Get an identity from `POST /api/v1/auth/guest` and send it as `Authorization: Bearer …`. Money is in minor
 units (paise) beside its currency, times are UTC, errors are RFC 9457 problem details with a stable `code`:
-[all of them](/api/docs/problems). Every POST that changes something takes an `Idempotency-Key`.
+[all of them](/api/docs/problems). A POST that changes something takes an `Idempotency-Key`, and can be sent again with
+it; those under `/auth` take none, as tokens are not kept to be told twice, nor do webhooks and the playing of the fake
+gateway, which do no harm when they come again.
 """
 
 TAGS: Final = [
@@ -88,7 +91,7 @@ class Documentation(OpenAPIConfig):
     def __init__(self, handlers: Iterable[HTTPRouteHandler]) -> None:
         super().__init__(
             title="Box office",
-            version="1.0.0",
+            version=version("boxoffice"),
             description=DESCRIPTION,
             path="/api/docs",
             tags=TAGS,
