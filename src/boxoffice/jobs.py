@@ -150,7 +150,7 @@ MAIL_CONCURRENCY: Final = 2
 """Letters sent at once; they have a worker of their own, so that a slow mail server keeps no refund waiting."""
 DEFAULT_QUEUE: Final = "default"
 CONNECTIONS_MAX: Final = 6
-"""Of the queue itself; the jobs use the pool of the office."""
+"""Of the queues; beside them each queue has one that hears of new jobs, and the jobs use the pool of the office."""
 _NOTICE_A_DEAD_LINE: Final = {
     "connect_timeout": 5,
     "keepalives_idle": 10,

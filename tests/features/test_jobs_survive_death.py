@@ -5,9 +5,10 @@ import signal
 import sys
 import textwrap
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ground import run_sql
@@ -20,13 +21,17 @@ from workers import (
     until,
 )
 
-from boxoffice.jobs import Recurring
+from boxoffice.jobs import CONNECTIONS_MAX, Recurring
 from boxoffice.payments.webhooks import DELIVER_WEBHOOK
 from boxoffice.postgres.pool import Pool
 from boxoffice.postgres.queue import enqueue
 
 QUEUES = 2
 """Each has a worker of the library."""
+_LINES_OF_JOBS = """
+SELECT state, query LIKE 'LISTEN%' AS listens FROM pg_stat_activity
+ WHERE datname = current_database() AND application_name = 'boxoffice-jobs'
+"""
 _LINES_OF_JOBS_ENDED = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
  WHERE datname = current_database() AND application_name = 'boxoffice-jobs'
@@ -172,14 +177,26 @@ async def test_a_worker_whose_database_was_gone_for_a_while_starts_anew(
             await done.wait()
 
 
+async def test_a_worker_has_as_many_connections_for_its_queues_as_the_readme_allows_for(pool: Pool, dsn: str) -> None:
+    jobs = make_jobs(pool, dsn)
+    async with at_work(jobs):
+        await until(lambda: _listens(pool))
+        connector: Any = jobs.app.connector
+        async with AsyncExitStack() as stack:
+            # All that it may open.
+            for _ in range(CONNECTIONS_MAX):
+                await stack.enter_async_context(connector.pool.connection())
+            states = await pool.fetch(_LINES_OF_JOBS)
+    assert len(states) == CONNECTIONS_MAX + QUEUES
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f" `WORKERS` + {len(states)} connections a machine" in " ".join(readme.split())
+
+
 async def _workers(pool: Pool) -> set[int]:
     return {row["id"] for row in await pool.fetch("SELECT id FROM procrastinate_workers")}
 
 
 async def _listens(pool: Pool) -> bool:
     """Whether every queue has its line for what is announced, and nothing is asked just now."""
-    states = await pool.fetch(
-        """SELECT state, query LIKE 'LISTEN%' AS listens FROM pg_stat_activity
-            WHERE datname = current_database() AND application_name = 'boxoffice-jobs'"""
-    )
+    states = await pool.fetch(_LINES_OF_JOBS)
     return sum(row["listens"] for row in states) == QUEUES and all(row["state"] == "idle" for row in states)
