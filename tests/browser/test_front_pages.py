@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from boxoffice.postgres.pool import Pool
+from boxoffice.web.pages.poster_drawing import WIDTH
 from browser.conftest import Visitors
 from browser.visits import Device, Visit, live_regions
 
@@ -73,6 +75,16 @@ async def test_titles_are_searched_as_one_types(phone: Visit) -> None:
     await page.get_by_role("searchbox").fill("")
     await expect(page.locator(".days")).to_be_visible()
     await expect(page.get_by_role("status")).to_have_text("")
+
+
+async def test_titles_stay_on_their_posters(desktop: Visit, pages_pool: Pool) -> None:
+    too_wide: list[str] = []
+    for film in await pages_pool.fetch("SELECT id, title FROM movie WHERE poster_url IS NULL AND title <> 'Sholay'"):
+        page = await desktop.goto(f"/posters/{film['id']}.svg")
+        box = await page.evaluate("(({ x, width }) => [x, x + width])(document.querySelector('text').getBBox())")
+        if not 0 <= box[0] < box[1] <= WIDTH:
+            too_wide.append(film["title"])
+    assert too_wide == []
 
 
 async def test_the_language_and_the_city_are_switched_and_kept(phone: Visit) -> None:

@@ -90,8 +90,8 @@ def _ground(dice: Random, palette: Palette) -> str:
 def _title(film: Credits, palette: Palette) -> str:
     loud = any(genre.casefold() in LOUD for genre in film.genres[:2])
     text = film.title.upper() if loud else film.title
-    # A letter is some part of its size wide.
-    wide = 0.58 if loud else 0.6
+    # A letter is some part of its size wide; heavy capitals are wider.
+    wide = 0.74 if loud else 0.6
     size, lines = _fitted(text, wide)
     pitch = round(size * 1.04)
     spans = "".join(
