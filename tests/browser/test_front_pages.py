@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from boxoffice.postgres.pool import Pool
-from boxoffice.web.pages.poster_drawing import WIDTH
+from boxoffice.web.pages.poster_scenes import WIDTH
 from browser.conftest import Visitors
 from browser.visits import Device, Visit, live_regions
 
