@@ -225,15 +225,17 @@ async def test_who_learns_of_a_void_before_its_authorisation_lets_the_buyer_pay_
 
 
 class Moody:
-    """The gateway, whose answers to a capture are lost, or which takes money that it was told to let go."""
+    """The gateway, whose answers to a capture are lost, or which does not hear it, or takes what it was to let go."""
 
-    def __init__(self, inner: Gateway, *, lost: bool = False, lies: bool = False) -> None:
-        self.inner, self.lost, self.lies = inner, lost, lies
+    def __init__(self, inner: Gateway, *, lost: bool = False, lies: bool = False, silent: bool = False) -> None:
+        self.inner, self.lost, self.lies, self.silent = inner, lost, lies, silent
         self.name, self.page_origins, self.captures_at_once = inner.name, inner.page_origins, inner.captures_at_once
         self.open_session, self.refund, self.verify = inner.open_session, inner.refund, inner.verify
         self.fetch, self.close = inner.fetch, inner.close
 
     async def capture(self, request: CaptureRequest) -> Standing:
+        if self.silent:
+            raise GatewayDownError("no answer, and nothing done")
         standing = await self.inner.capture(request)
         if self.lost:
             raise GatewayDownError("done, and no answer")
@@ -293,6 +295,34 @@ async def test_seats_that_come_back_show_at_once_though_the_gateway_has_not_answ
     with pytest.raises(GatewayDownError):
         await settle_authorisation(case.pool, lost, *job, case.office.hot_maps.changed)
     assert (await case.seats_shown())[:2] == ["booked", "booked"]
+
+
+@pytest.mark.parametrize("told", ["to take it", "that it was taken"])
+async def test_a_show_that_is_over_seats_nobody_however_long_the_gateway_was_away(
+    case: Case, wire: Any, told: str
+) -> None:
+    """Each attempt to take the money has kept the seats for longer, as if the buyer were in time."""
+    await case.authorise()
+    wire.other_end = None
+    honest = case.office.gateways["fake"]
+    case.office.gateways["fake"] = Moody(honest, lost=told == "that it was taken", silent=told == "to take it")
+    with pytest.raises(GatewayDownError):
+        await case.work()
+    assert await case.left() > timedelta(minutes=4)
+    await make.begin(case.pool, case.show, ago=timedelta(hours=3))
+    case.office.gateways["fake"] = honest
+    await settle_authorisation(case.pool, case.office.gateways, case.show.id, UUID(case.session["paymentId"]))
+    assert await case.status() == "PENDING"
+    if told == "to take it":
+        assert await case.payments() == ["VOIDED"]
+        assert (await case.at_the_gateway()).state is SessionState.VOIDED
+        assert await case.pool.fetchval("SELECT count(*) FROM refund") == 0
+    else:
+        assert await case.payments() == ["SUCCEEDED"]
+        assert await case.pool.fetchval("SELECT reason FROM refund") == "paid_too_late"
+        await case.work()
+        assert (await case.at_the_gateway()).refunded_amount == 2 * make.PRICE
+    await case.money_is_right()
 
 
 async def test_money_that_was_taken_instead_of_let_go_is_refunded(case: Case) -> None:

@@ -160,10 +160,12 @@ class BoxOffice:
         """Money has come in: seated or refunded. False: it had come in before."""
         if payment.status == "SUCCEEDED":
             return False
+        was_set_aside = payment.status in SET_ASIDE
         payment.status = "SUCCEEDED"
         booking = self.bookings[payment.booking]
+        too_late = was_set_aside and self.stage == "over"
         match booking.status:
-            case "PENDING" | "EXPIRED" if self._can_be_seated(booking):
+            case "PENDING" | "EXPIRED" if self._can_be_seated(booking) and not too_late:
                 booking.status, booking.paid_by = "CONFIRMED", payment
                 self.taken |= {seat: Taken(booking.buyer, booking.id) for seat in booking.prices}
                 return True
@@ -195,7 +197,7 @@ class BoxOffice:
         booking = self.bookings[payment.booking]
         if any(pay.status == "AUTHORISED" for pay in booking.payments if pay is not payment):
             return False
-        if booking.status not in {"PENDING", "EXPIRED"} or not self._can_be_seated(booking):
+        if booking.status not in {"PENDING", "EXPIRED"} or not self._can_be_seated(booking) or self.stage == "over":
             return False
         booking.status, booking.in_time = "PENDING", True
         self.taken |= {seat: Taken(booking.buyer, booking.id) for seat in booking.prices}

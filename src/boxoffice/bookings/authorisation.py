@@ -57,6 +57,9 @@ async def keep_or_let_go(conn: Connection, books: Books) -> AfterSuccess:
     """CONFIRM: the seats are kept for the booking for `CAPTURE_LEASE`. Otherwise: why its money is to be let go."""
     if await conn.fetchval(_ANOTHER, books.show_id, books.booking_id, books.payment_id):
         return AfterSuccess.REFUND_TWICE
+    if books.show_over:
+        # Nothing was charged: to let it go is better than to seat somebody in an empty hall.
+        return on_success(books.status, seats_claimable=False)
     until = books.now + CAPTURE_LEASE
     if books.in_time and books.expires_at >= until:
         return AfterSuccess.CONFIRM

@@ -52,6 +52,10 @@ class Books(Row, frozen=True, kw_only=True):
 
     @property
     def may_be_seated(self) -> bool:
-        """Whether the booking still waits for money that can seat it, if its seats are there."""
+        """Whether the booking still waits for money that can seat it, if its seats are there.
+
+        Of money that was set aside the time does not tell: we have lengthened it, to take the money in.
+        """
         awaited = self.status in {BookingStatus.PENDING, BookingStatus.EXPIRED}
-        return awaited and (self.in_time or not self.show_over)
+        in_time = self.in_time and self.payment_status not in SET_ASIDE
+        return awaited and (in_time or not self.show_over)
