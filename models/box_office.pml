@@ -203,11 +203,16 @@ inline settle_declined(b, p, e, status, timely, before) {
     if
     :: before == OPEN ->
         payment[p] = FAILED; effects[e]++;                           /* _CLOSE */
-        if                                                           /* _EXTEND; leases.py _EXTEND: what is ours */
+        if
+#ifdef BUG_EXTENDS_WHAT_IS_LEFT
         :: status == PENDING && timely ->
             in_time[b] = true;
             if :: seat_of[0] == b -> live[0] = true :: else fi;
             if :: seat_of[1] == b -> live[1] = true :: else fi
+#else
+        /* leases.py _KEEP, by the seats' own rows: the time may have run out since it was read. Then _EXTEND. */
+        :: status == PENDING && timely && ALL_CLAIMABLE(b) -> take(b); in_time[b] = true
+#endif
         :: else
         fi
     :: else                                                          /* settled_before */
@@ -293,7 +298,7 @@ init { atomic { run Buyer(0); run Buyer(1) } }
 /* Never CONFIRMED without its seats; and so never two holders: of two CONFIRMED that want one seat, one would lack it. */
 #define CONFIRMED_HAS_SEATS(b) (booking[b] != CONFIRMED || SEATED(b))
 /* A booking that was made, and whose time runs, has its seats. */
-#define PENDING_HAS_SEATS(b) (booking[b] != PENDING || !in_time[b] || payment[b * 2] != UNOPENED || SEATED(b))
+#define PENDING_HAS_SEATS(b) (booking[b] != PENDING || !in_time[b] || SEATED(b))
 /* Money goes back at most once, only if it was paid, and never while its seats are kept. */
 #define NOT_BOTH(p) \
     (given_back[p] == 0 || (given_back[p] == 1 && paid[p] \

@@ -115,9 +115,10 @@ async def state(pool: Pool, owed: Owed) -> tuple[str, str | None]:
 async def told(pool: Pool, owed: Owed, *, refund_id: UUID | None, amount: int) -> bool:
     """What an event about the payment of ``owed`` settles."""
     async with pool.acquire() as conn:
-        return await mark_refunded(
+        settled = await mark_refunded(
             conn, show_id=owed.show_id, payment_id=owed.payment_id, refund_id=refund_id, amount=amount
         )
+    return settled is not None
 
 
 async def _nothing() -> int:

@@ -60,7 +60,7 @@ MUTATIONS = (
     Mutation(
         "settlement: decided without the booking's lock",
         "bookings/settlement.py",
-        "   FOR UPDATE OF b, p\n",
+        "   FOR NO KEY UPDATE OF b, p\n",
         "",
         f"tests/concurrency/test_settlement.py {MODEL}",
     ),

@@ -21,7 +21,7 @@ from boxoffice.seating.claims import Claims, Lease, SeatsWanted
 from boxoffice.seating.holds import release_holds, tidy_lapsed
 from boxoffice.seating.hot_map import HotMap
 from boxoffice.seating.hot_maps import HotMaps
-from boxoffice.seating.leases import extend_seats, give_back_seats, sell_seats
+from boxoffice.seating.leases import give_back_seats, keep_seats, sell_seats
 from boxoffice.seating.refusals import ShowNotFoundError
 from boxoffice.seating.seat_map import SeatMap, available_of, read_seat_map
 from boxoffice.web.office import Office
@@ -96,7 +96,7 @@ class Course:
                     await sell_seats(conn, show_id, booking, user)
                 elif kind == "extend":
                     now = await conn.fetchval("SELECT now()")
-                    await extend_seats(conn, show_id, booking, now + 2 * FIVE_MINUTES)
+                    await keep_seats(conn, show_id, booking, user, now + 2 * FIVE_MINUTES)
                 else:
                     await give_back_seats(conn, show_id, booking)
 

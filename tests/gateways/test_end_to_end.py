@@ -108,6 +108,11 @@ class Purchase:
     async def refunds(self) -> list[str]:
         return [refund["status"] for refund in await self.pool.fetch("SELECT status FROM refund ORDER BY created_at")]
 
+    async def looked_for(self) -> list[str]:
+        """What is shown to a person."""
+        shown = "SELECT outcome FROM payment_event WHERE needs_look ORDER BY received_at"
+        return [event["outcome"] for event in await self.pool.fetch(shown)]
+
     async def ledger_agrees(self) -> bool:
         async with self.pool.acquire() as conn:
             return await disagreements(conn) == []
@@ -303,6 +308,34 @@ async def test_a_refund_that_was_refused_and_is_told_of_after_all_is_settled(to_
     assert await to_refund.hear() == ["processed", "duplicate"]
     assert await to_refund.refunds() == ["SUCCEEDED"]
     assert await to_refund.ledger_agrees()
+
+
+async def test_money_given_back_at_the_gateway_by_somebody_else_is_shown_to_a_person(to_refund: Purchase) -> None:
+    """The echo of a refund of ours is not; and one that a person has settled, and that was done after all, is."""
+    bench, session_id = to_refund.bench, to_refund.session["sessionId"]
+    bench.double.refuses = FORBIDDEN[type(bench)]
+    await to_refund.work()
+    assert await to_refund.looked_for() == []
+    bench.double.refuses = ""
+    bench.double.give_back(session_id, 100)
+    assert await to_refund.hear() == ["ignored", "duplicate"]
+    assert await to_refund.looked_for() == ["no_such_refund_pending"]
+    await to_refund.pool.execute(
+        "UPDATE refund SET amount = amount - 100, original_amount = amount, resolved_at = now()"
+    )
+    about = {"refund_id": str(await to_refund.pool.fetchval("SELECT id FROM refund")), "session_id": session_id}
+    bench.double.give_back(session_id, 2 * make.PRICE - 100, about)
+    await to_refund.hear()
+    assert (await to_refund.looked_for())[1:] == ["refund_succeeded: settled by a person before"]
+
+
+async def test_a_refund_of_ours_that_is_told_again_is_shown_to_nobody(to_refund: Purchase) -> None:
+    await to_refund.work()
+    double = to_refund.bench.double
+    ref: str = await to_refund.pool.fetchval("SELECT gateway_ref FROM refund")
+    double.finish_refund(ref, "succeeded" if isinstance(double, StripeDouble) else "processed")
+    assert "processed" not in await to_refund.hear()
+    assert await to_refund.looked_for() == []
 
 
 async def test_a_refund_that_failed_does_not_succeed_by_what_is_told_late(to_refund: Purchase) -> None:

@@ -27,6 +27,7 @@ BUGS = {
     "BUG_OLD_FAILURE_HARMS": "settled",
     "BUG_NO_SECOND_LOOK": "safe",
     "BUG_LATE_UNCHECKED": "safe",
+    "BUG_EXTENDS_WHAT_IS_LEFT": "safe",
     "BUG_REFUND_WITHOUT_KEY": "safe",
     "BUG_OLD_SESSION_HARMS": "settled",
     "BUG_NO_BOOKING_LOCK": "settled",

@@ -98,7 +98,7 @@ SELECT b.show_id, b.id AS booking_id, b.status AS booking_status, b.user_id, b.e
   JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
   JOIN show sh ON sh.id = p.show_id
  WHERE p.show_id = $1 AND p.id = $2 AND p.status IN ('AUTHORISED', 'VOIDING')
-   FOR UPDATE OF b, p
+   FOR NO KEY UPDATE OF b, p
 """
 
 # What was to be taken is to be let go: from here there is no way back to taking it.

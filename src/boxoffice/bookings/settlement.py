@@ -20,9 +20,9 @@ from boxoffice.bookings.books import LIVE, SET_ASIDE, Books, Effect
 from boxoffice.bookings.states import AfterSuccess, BookingStatus, expiry_after_failure, on_success
 from boxoffice.mail.outbox import Occasion, tell
 from boxoffice.payments.gateway import EventType, GatewayEvent
-from boxoffice.payments.refunds import mark_refund_failed, mark_refunded
+from boxoffice.payments.refunds import mark_refund_failed, mark_refunded, was_refunded
 from boxoffice.postgres.pool import Connection, Pool, constraint_of, row, transaction
-from boxoffice.seating.leases import extend_seats, give_back_seats, sell_seats
+from boxoffice.seating.leases import give_back_seats, keep_seats, sell_seats
 
 log = structlog.get_logger(__name__)
 
@@ -88,8 +88,10 @@ async def _session_of(conn: Connection, event: GatewayEvent) -> str:
     return found or event.session_id
 
 
-# Locks the booking that a session pays and then the payment, and reads both as they are under the locks. Whether the
-# event was here before is as of before the wait: one that came meanwhile is found by payment_event_pkey.
+# Locks the booking that a session pays and then the payment, and reads both as they are under the locks. Not against
+# foreign keys: a refund that is settled elsewhere holds its row and then writes into the ledger, which names the
+# payment. Whether the event was here before is as of before the wait: one that came meanwhile is found by
+# payment_event_pkey.
 _LOCK = """
 SELECT b.show_id, b.id AS booking_id, b.status AS booking_status, b.user_id, b.expires_at, b.extensions,
        sh.ends_at <= now() AS show_over,
@@ -100,7 +102,7 @@ SELECT b.show_id, b.id AS booking_id, b.status AS booking_status, b.user_id, b.e
   JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
   JOIN show sh ON sh.id = p.show_id
  WHERE p.session_id = $1 AND p.gateway = $2
-   FOR UPDATE OF b, p
+   FOR NO KEY UPDATE OF b, p
 """
 _RECORD = """
 INSERT INTO payment_event (show_id, gateway, event_id, payment_id, event_type, outcome, needs_look, body)
@@ -223,13 +225,14 @@ async def _failed(conn: Connection, books: Books) -> Effect:
     if books.payment_status not in LIVE:
         return Effect(outcome="settled_before", took_effect=False)
     await conn.execute(_CLOSE, books.show_id, books.payment_id, "FAILED")
-    if books.status is BookingStatus.PENDING and (
-        until := expiry_after_failure(books.expires_at, books.extensions, books.now)
-    ):
-        await conn.execute(_EXTEND, books.show_id, books.booking_id, until)
-        await extend_seats(conn, books.show_id, books.booking_id, until)
-        return Effect(outcome="failed: time extended")
-    return Effect(outcome="failed")
+    until = expiry_after_failure(books.expires_at, books.extensions, books.now)
+    if until is None or books.status is not BookingStatus.PENDING:
+        return Effect(outcome="failed")
+    # While this waited for the lock the time may have run out, and another may have taken a seat.
+    if not await keep_seats(conn, books.show_id, books.booking_id, books.user_id, until):
+        return Effect(outcome="failed")
+    await conn.execute(_EXTEND, books.show_id, books.booking_id, until)
+    return Effect(outcome="failed: time extended")
 
 
 _EXPIRE = """
@@ -257,7 +260,7 @@ async def _voided(conn: Connection, books: Books) -> Effect:
 
 
 async def _refunded(conn: Connection, event: GatewayEvent, books: Books) -> Effect:
-    done = await mark_refunded(
+    settled = await mark_refunded(
         conn,
         show_id=books.show_id,
         payment_id=books.payment_id,
@@ -265,9 +268,20 @@ async def _refunded(conn: Connection, event: GatewayEvent, books: Books) -> Effe
         amount=event.amount,
         gateway_ref=event.gateway_ref,
     )
-    if done:
+    if settled == "twice":
+        return Effect(outcome="refund_succeeded: settled by a person before", needs_look=True)
+    if settled == "once":
         return Effect(outcome="refund_succeeded")
-    return Effect(outcome="no_such_refund_pending", took_effect=False)
+    if event.refund_id is not None and await was_refunded(
+        conn,
+        show_id=books.show_id,
+        payment_id=books.payment_id,
+        refund_id=event.refund_id,
+        amount=event.amount,
+    ):
+        return Effect(outcome="refunded_before", took_effect=False)
+    # Money went back that we have not decided: somebody has done so in the gateway's own office.
+    return Effect(outcome="no_such_refund_pending", took_effect=False, needs_look=True)
 
 
 async def _refund_failed(conn: Connection, event: GatewayEvent, books: Books) -> Effect:

@@ -8,7 +8,7 @@ on and not done is asked about again, since the event that would tell of its end
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 import structlog
@@ -139,9 +139,9 @@ WITH done AS (
           SELECT (array_agg(twin.id))[1] FROM refund AS twin
           WHERE twin.show_id = $1 AND twin.payment_id = $2 AND twin.amount = $4 AND twin.status = 'PENDING'
           HAVING count(*) = 1))
-    RETURNING show_id, id, payment_id, amount, currency
+    RETURNING show_id, id, payment_id, amount, currency, resolved_at
 ){_PAID_BACK}
-SELECT true FROM done
+SELECT CASE WHEN resolved_at IS NULL THEN 'once' ELSE 'twice' END FROM done
 """
 
 
@@ -153,14 +153,29 @@ async def mark_refunded(
     refund_id: UUID | None,
     amount: int,
     gateway_ref: str | None = None,
-) -> bool:
+) -> Literal["once", "twice"] | None:
     """The gateway says that ``amount`` (minor units) of this payment went back, and calls that ``gateway_ref``.
 
     Returns:
-        Whether a refund of exactly that became SUCCEEDED. False: it was settled before, there is none, or without an
-        id it could be either of two.
+        ``once``: a refund of exactly that became SUCCEEDED. ``twice``: so it did, and a person had settled it before,
+        in another way. None: it was settled before, there is none, or without an id it could be either of two.
     """
-    return bool(await conn.fetchval(_MARK_REFUNDED, show_id, payment_id, refund_id, amount, gateway_ref))
+    settled: Literal["once", "twice"] | None = await conn.fetchval(
+        _MARK_REFUNDED, show_id, payment_id, refund_id, amount, gateway_ref
+    )
+    return settled
+
+
+# Whether just this refund is done.
+_WAS_REFUNDED = """
+SELECT EXISTS (SELECT FROM refund
+                WHERE show_id = $1 AND payment_id = $2 AND id = $3 AND amount = $4 AND status = 'SUCCEEDED')
+"""
+
+
+async def was_refunded(conn: Connection, *, show_id: UUID, payment_id: UUID, refund_id: UUID, amount: int) -> bool:
+    """Whether this refund of ``amount`` (minor units) is SUCCEEDED, so that to be told of it is no news."""
+    return await conn.fetchval(_WAS_REFUNDED, show_id, payment_id, refund_id, amount)
 
 
 # The gateway could not give it back, even where it had said that it did.

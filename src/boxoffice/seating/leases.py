@@ -57,19 +57,6 @@ async def keep_seats(conn: Connection, show_id: UUID, booking_id: UUID, user_id:
     return await conn.fetchval(_KEEP, show_id, booking_id, user_id, until)
 
 
-# Moves the leases that a booking has still.
-_EXTEND = f"""{_LOCK}
-UPDATE show_seat s SET taken_until = $3, revision = s.revision + 1
-  FROM locked
- WHERE s.show_id = $1 AND s.id = locked.id AND locked.ours
-"""
-
-
-async def extend_seats(conn: Connection, show_id: UUID, booking_id: UUID, until: datetime) -> None:
-    """Let the booking's leases run until then."""
-    await conn.execute(_EXTEND, show_id, booking_id, until)
-
-
 # Frees those seats of a booking that are its own still; $3 some of them, or null for all.
 _GIVE_BACK = f"""{_LOCK}
 UPDATE show_seat s
