@@ -131,19 +131,19 @@ async def test_a_seat_map_at_hand_is_shown_however_full_it_is(app: Litestar, poo
 
 
 async def test_whoever_sends_slowly_takes_nobodys_place(app: Litestar) -> None:
-    whole = asyncio.Event()
+    waited_for, whole = asyncio.Event(), asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
         yield b"{"
+        waited_for.set()
         await whole.wait()
         yield b"}"
 
     async with full_house(app, WORK[Kind.FINISHING].least - 1) as client:
         slow = asyncio.create_task(client.post("/api/v1/payments/webhook", content=body()))
         async with asyncio.timeout(30):
-            while (answer := await client.get("/api/v1/bookings/7")).status_code != 503:  # noqa: ASYNC110  (until it is inside)
-                await asyncio.sleep(0)
-            refused(answer)
+            await waited_for.wait()
+            refused(await client.get("/api/v1/bookings/7"))
             while (await client.get("/api/v1/bookings/7")).status_code == 503:  # noqa: ASYNC110  (until it counts no more)
                 await asyncio.sleep(LOOK_EVERY_S / 10)
         whole.set()
