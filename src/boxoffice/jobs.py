@@ -32,6 +32,7 @@ from boxoffice.payments.gateway import Gateway
 from boxoffice.payments.ledger import check_ledger
 from boxoffice.payments.refunds import SEND_REFUND, send_refund
 from boxoffice.payments.webhooks import DELIVER_WEBHOOK
+from boxoffice.postgres.job_ends import JobEnds
 from boxoffice.postgres.pool import Pool
 from boxoffice.postgres.queue import hurry
 from boxoffice.seating import holds
@@ -220,6 +221,7 @@ class Jobs:
                 kwargs={"application_name": "boxoffice-jobs", **_NOTICE_A_DEAD_LINE},
             )
         )
+        self.app.job_manager = self._ends = JobEnds(self.app.connector)
         self._perform(SEND_REFUND, self._send_refund)
         self._perform(DELIVER_WEBHOOK, self._deliver_webhook)
         self._perform(SETTLE_AUTHORISATION, self._settle_authorisation)
@@ -261,7 +263,7 @@ class Jobs:
             log.warning("job of a dead worker runs again", job=job.id, task=job.task_name)
             # Another process may have been quicker, or the dead worker was only slow and has just ended it.
             with contextlib.suppress(ConnectorException):
-                await manager.retry_job(job)
+                await manager.retry_job_by_id_async(job.id or 0, datetime.now(UTC))
         await manager.prune_stalled_workers(self.pace.dead_after_s)
         return len(stalled)
 
@@ -286,6 +288,7 @@ class Jobs:
                 asyncio.create_task(self._run_queue(MAIL_QUEUE, MAIL_CONCURRENCY)),
                 asyncio.create_task(self._look_for_dead()),
                 asyncio.create_task(self._count_waiting()),
+                asyncio.create_task(self._end_with_unwritten()),
             ]
             try:
                 await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
@@ -302,6 +305,11 @@ class Jobs:
         while True:
             await asyncio.sleep(self.pace.look_for_dead_s)
             await self.retry_stalled()
+
+    async def _end_with_unwritten(self) -> None:
+        """A job whose end could not be written down is taken up again when its worker, this one, is no more."""
+        self._ends.unwritten = asyncio.get_running_loop().create_future()
+        await self._ends.unwritten
 
     async def _count_waiting(self) -> None:
         """By itself and not as a job, which only one of all workers runs: the metric is each machine's own."""

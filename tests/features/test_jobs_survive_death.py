@@ -22,6 +22,7 @@ from workers import (
 )
 
 from boxoffice.jobs import CONNECTIONS_MAX, Recurring
+from boxoffice.payments.gateway import GatewayDownError
 from boxoffice.payments.webhooks import DELIVER_WEBHOOK
 from boxoffice.postgres.pool import Pool
 from boxoffice.postgres.queue import enqueue
@@ -175,6 +176,35 @@ async def test_a_worker_whose_database_was_gone_for_a_while_starts_anew(
             await enqueue(conn, DELIVER_WEBHOOK, delivery_id="d3", attempt=0)
         async with asyncio.timeout(PATIENCE_S):
             await done.wait()
+
+
+@pytest.mark.parametrize("becomes", ["todo", "gone"])
+async def test_a_job_whose_end_cannot_be_written_down_runs_again(pool: Pool, dsn: str, becomes: str) -> None:
+    """Once: the database refuses to take it back after its attempt failed, or to forget it after it was done."""
+    event = "BEFORE UPDATE" if becomes == "todo" else "BEFORE DELETE"
+    when = "OLD.status = 'doing' AND NEW.status = 'todo'" if becomes == "todo" else "OLD.status = 'doing'"
+    await pool.execute(
+        f"""CREATE SEQUENCE ends_written;
+            CREATE FUNCTION refuse_once() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+            BEGIN
+                IF nextval('public.ends_written') = 1 THEN RAISE EXCEPTION 'not now'; END IF;
+                RETURN coalesce(NEW, OLD);
+            END $$;
+            CREATE TRIGGER refuse_once {event} ON procrastinate_jobs FOR EACH ROW WHEN ({when})
+            EXECUTE FUNCTION refuse_once()"""
+    )
+    ran: list[str] = []
+
+    async def deliver(delivery_id: str, _: int) -> None:
+        ran.append(delivery_id)
+        if becomes == "todo" and len(ran) == 1:
+            raise GatewayDownError("no answer")
+
+    async with pool.acquire() as conn:
+        await enqueue(conn, DELIVER_WEBHOOK, delivery_id="d4", attempt=0)
+    async with at_work(make_jobs(pool, dsn, deliver=deliver)):
+        await until(lambda: queue_is_empty(pool))
+    assert ran == ["d4", "d4"]
 
 
 async def test_a_worker_has_as_many_connections_for_its_queues_as_the_readme_allows_for(pool: Pool, dsn: str) -> None:
