@@ -15,12 +15,13 @@ from uuid import UUID
 import msgspec
 
 from boxoffice.errors import KeyReusedError
-from boxoffice.postgres.pool import Connection, Pool, transaction
+from boxoffice.postgres.pool import Connection, Pool, connection, transaction
 
 KEY_LENGTH_MAX: Final = 255
 """Characters of a key."""
 KEPT_DAYS: Final = 7
 """A key is forgotten after this long: by then no client repeats its request."""
+FORGOTTEN_AT_ONCE: Final = 5_000
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,12 +116,21 @@ async def remember(conn: Connection, wanted: Claim, answer: object) -> Outcome:
     return Outcome(answer=await recall(conn, wanted), replayed=True)
 
 
+# Some of the old keys, the oldest first: a statement has a limit of time, and a day may have many.
 _FORGET = """
-DELETE FROM idempotency_key WHERE created_at < now() - make_interval(days => $1)
+WITH old AS (
+    SELECT caller_id, key FROM idempotency_key
+     WHERE created_at < now() - make_interval(days => $1) ORDER BY created_at LIMIT $2
+), gone AS (
+    DELETE FROM idempotency_key k USING old WHERE k.caller_id = old.caller_id AND k.key = old.key RETURNING true
+)
+SELECT count(*) FROM gone
 """
 
 
-async def forget_old(pool: Pool) -> None:
-    """Delete the keys older than `KEPT_DAYS`."""
-    async with transaction(pool) as conn:
-        await conn.execute(_FORGET, KEPT_DAYS)
+async def forget_old(pool: Pool, *, at_once: int = FORGOTTEN_AT_ONCE) -> None:
+    """Delete the keys older than `KEPT_DAYS`, so many in a transaction."""
+    gone = at_once
+    while gone == at_once:
+        async with connection(pool) as conn:
+            gone = await conn.fetchval(_FORGET, KEPT_DAYS, at_once)

@@ -12,7 +12,14 @@ import msgspec
 import pytest
 
 from boxoffice.audit import operator
-from boxoffice.bookings.reconciliation import Reconciled, reconcile_finished, reconcile_unfinished
+from boxoffice.bookings.reconciliation import (
+    _FINISHED,  # pyright: ignore[reportPrivateUsage]
+    _FIRST,  # pyright: ignore[reportPrivateUsage]
+    ASKED_A_RUN,
+    Reconciled,
+    reconcile_finished,
+    reconcile_unfinished,
+)
 from boxoffice.bookings.waiting import count_waiting, list_waiting, resolve
 from boxoffice.payments.gateway import EventType, Gateway, GatewayDownError, Session, SessionRequest, Standing
 from boxoffice.payments.ledger import balances, disagreements
@@ -248,6 +255,41 @@ async def test_the_ledger_is_only_added_to(case: Case) -> None:
     ):
         with pytest.raises(asyncpg.RestrictViolationError):
             await case.pool.execute(statement)
+
+
+async def test_what_was_over_lately_is_found_without_reading_all_that_ever_was(case: Case) -> None:
+    await case.pool.execute(
+        """INSERT INTO payment (show_id, booking_id, gateway, session_id, status, amount, currency, expires_at,
+                                settled_at)
+           SELECT show_id, booking_id, gateway, 'sess_' || n, 'EXPIRED', amount, currency, expires_at,
+                  now() - make_interval(hours => n)
+             FROM payment, generate_series(1, 5000) n"""
+    )
+    await case.pool.execute("ANALYZE payment")
+    now = datetime.now(UTC)
+    plan = await case.pool.fetchval(
+        f"EXPLAIN (FORMAT JSON) {_FINISHED}", now - timedelta(hours=26), _FIRST, _FIRST, now, ASKED_A_RUN
+    )
+    assert "payment_settled_idx" in plan
+    assert "Seq Scan" not in plan
+    case.say(state="expired")
+    assert (await case.ask_of_yesterday()).asked == 23
+
+
+async def test_the_ledger_is_added_up_in_parts_that_leave_no_show_out(case: Case) -> None:
+    shows = [await make.show(case.pool) for _ in range(5)]
+    for show in shows:
+        await make.paid_booking(case.client, case.buyer, show, show.seats[0])
+    await case.pool.execute("UPDATE payment SET amount = amount + 1 WHERE show_id = ANY($1)", [s.id for s in shows])
+    async with case.pool.acquire() as conn:
+        for shows_at_once in (1, 2, 3, 6, 7, 100):
+            found = await disagreements(conn, shows_at_once=shows_at_once)
+            assert [one.show_id for one in found] == sorted(show.id for show in shows)
+            assert await balances(conn, shows_at_once=shows_at_once) == await balances(conn)
+        assert {one.account: one.balance for one in await balances(conn)} == {
+            "gateway": 5 * make.PRICE,
+            "sales": -5 * make.PRICE,
+        }
 
 
 async def test_a_movement_that_the_rows_do_not_know_is_found(case: Case) -> None:

@@ -73,12 +73,14 @@ class Doubtful(Row, frozen=True, kw_only=True):
     refunds_decided: int
     over: bool
     """Its booking no longer waits for it."""
+    settled_at: datetime | None
 
 
 _DOUBTFUL: Final = f"""p.show_id, p.id, p.booking_id, p.gateway, p.session_id, p.status, p.amount, p.currency,
        coalesce((SELECT sum(r.amount) FROM refund r WHERE r.show_id = p.show_id AND r.payment_id = p.id
                     AND r.status = 'SUCCEEDED'), 0)::bigint AS refunds_done, p.refunded_amount AS refunds_decided,
-       b.status <> 'PENDING' OR b.expires_at <= now() - interval '{CLOSED_AFTER.total_seconds()} s' AS over"""
+       b.status <> 'PENDING' OR b.expires_at <= now() - interval '{CLOSED_AFTER.total_seconds()} s' AS over,
+       p.settled_at"""
 
 # Takes a turn of payments that are not over, those asked longest ago first; processes that do so at once share them.
 # One whose booking is over is due as soon as that is so.
@@ -115,13 +117,18 @@ async def reconcile_unfinished(
     return done
 
 
-# A page of the payments that were over lately, in the order of the key.
+# When the last of all payments was over: what is over later is for the next night.
+_LAST = """
+SELECT max(settled_at) FROM payment
+"""
+
+# A page of the payments that were over lately, in the order in which they were.
 _FINISHED = f"""
 SELECT {_DOUBTFUL}
   FROM payment p JOIN booking b ON b.show_id = p.show_id AND b.id = p.booking_id
- WHERE (p.show_id, p.id) > ($1, $2) AND p.session_id IS NOT NULL
-   AND p.status IN ('SUCCEEDED', 'FAILED', 'EXPIRED', 'VOIDED') AND p.settled_at >= $3
- ORDER BY p.show_id, p.id LIMIT $4
+ WHERE (p.settled_at, p.show_id, p.id) > ($1, $2, $3) AND p.settled_at <= $4 AND p.session_id IS NOT NULL
+   AND p.status IN ('SUCCEEDED', 'FAILED', 'EXPIRED', 'VOIDED')
+ ORDER BY p.settled_at, p.show_id, p.id LIMIT $5
 """
 _FIRST: Final = UUID(int=0)
 
@@ -130,17 +137,20 @@ async def reconcile_finished(
     pool: Pool, gateways: Mapping[str, Gateway], since: datetime, *, by: Actor | None = None
 ) -> Reconciled:
     """Ask about every payment that was over after ``since``; for the night."""
-    total, show_id, payment_id = Reconciled(), _FIRST, _FIRST
+    total = Reconciled()
+    after: tuple[datetime | None, UUID, UUID] = (since, _FIRST, _FIRST)
+    async with connection(pool) as conn:
+        last: datetime | None = await conn.fetchval(_LAST)
     while True:
         async with connection(pool) as conn:
-            found = await conn.fetch(_FINISHED, show_id, payment_id, since, ASKED_A_RUN)
+            found = await conn.fetch(_FINISHED, *after, last, ASKED_A_RUN)
         page = [row(Doubtful, record) for record in found]
         part = await _ask_about(pool, gateways, page, by)
         for field in Reconciled.__struct_fields__:
             setattr(total, field, getattr(total, field) + getattr(part, field))
         if len(page) < ASKED_A_RUN:
             return total
-        show_id, payment_id = page[-1].show_id, page[-1].id
+        after = (page[-1].settled_at, page[-1].show_id, page[-1].id)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
