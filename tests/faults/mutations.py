@@ -83,6 +83,27 @@ MUTATIONS = (
         "VALUES ($1, $2, $3 || gen_random_uuid(), $4, $5, $6, $7, $8)",
     ),
     Mutation(
+        "settlement: a failed payment gives more time though a seat is another's by now",
+        "bookings/settlement.py",
+        "    if not await keep_seats(conn, books.show_id, books.booking_id, books.user_id, until):\n",
+        "    if await keep_seats(conn, books.show_id, books.booking_id, books.user_id, until) is None:\n",
+        "tests/concurrency/test_settlement.py",
+    ),
+    Mutation(
+        "refund: what a gateway has taken on is never asked about again",
+        "payments/refunds.py",
+        "WHERE status = 'PENDING' AND created_at <= now() - $2::interval",
+        "WHERE status = 'PENDING' AND created_at <= now() - $2::interval AND false",
+        "tests/features/test_jobs_refunds.py",
+    ),
+    Mutation(
+        "refund: one that was refused is not settled by its event",
+        "payments/refunds.py",
+        "status = 'FAILED' AND id = $3 AND gateway_ref IS DISTINCT FROM $5",
+        "status = 'FAILED' AND id = $3 AND false AND gateway_ref IS DISTINCT FROM $5",
+        "tests/gateways/test_end_to_end.py",
+    ),
+    Mutation(
         "refund decision: made without the booking's lock",
         "bookings/cancellation.py",
         '_LOCK: Final = f"""{_LOOK}   FOR UPDATE OF b',
