@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Two at once: the suite is written for a machine of two cores.
+# Two at once: the suite is written for a machine of two cores. Who has no test left takes some of the other's: those of
+# every interleaving alone take minutes.
 TEST_PROCESSES ?= 2
 
 .PHONY: demo serve test browser bench bench-best bench-short check format texts lock clean
@@ -17,7 +18,7 @@ serve: $(READY)         ## the service alone
 	@$(BIN)/boxoffice serve
 
 test: $(READY) browser spin-installed redis-installed  ## every test
-	$(BIN)/pytest -n $(TEST_PROCESSES) $(ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 # Where there is none and we may, Debian's is installed. Otherwise the tests of the pages fail and say what to do;
 # nobody skips them by accident. BROWSER_TESTS=skip does, CHROMIUM=/path/to/it names another.
