@@ -117,7 +117,7 @@ check: $(READY)         ## what must hold before a commit: format, lint, types, 
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
-	$(BIN)/pytest -q tests/tidy tests/unit
+	$(BIN)/pytest -q -n $(TEST_PROCESSES) tests/tidy tests/unit
 
 format: $(READY)
 	$(BIN)/ruff format .
