@@ -38,6 +38,8 @@ class Refund:
     reason: str
     status: str = "PENDING"
     id: str = ""
+    made: bool = False
+    """The gateway has really done it, whatever it answered. Its event is of that moment: asked again, it tells none."""
 
 
 @dataclass

@@ -84,10 +84,11 @@ class Machine(PaymentsMachine):
         self.house.gateway.mood, self.house.network.cut = mood, cut
         self.house.run(self.house.send_refunds(self.show.id))
         self.house.gateway.mood, self.house.network.cut = "answers", False
-        # Done there, its answer lost or a refusal: its own event has told us, unless the line was cut too.
-        heard = mood == "answers" or (mood != "silent" and not cut)
         for booking in self.model.bookings.values():
             for refund in [one for one in booking.refunds if one.status == "PENDING" and mood != "silent"]:
+                # Done now, its answer lost or a refusal: its own event has told us, unless the line was cut too.
+                heard = mood == "answers" or not (refund.made or cut)
+                refund.made = True
                 if heard or mood == "refuses":
                     refund.status = "SUCCEEDED" if heard else "FAILED"
                     DONE[f"refunds: {refund.status}"] += 1
